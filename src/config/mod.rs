@@ -1,0 +1,1 @@
+//! TOML, environment and flags become one checked configuration.

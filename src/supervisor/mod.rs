@@ -1,0 +1,1 @@
+//! Keeps a child process running: a pure state machine and a thin driver.
