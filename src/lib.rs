@@ -3,7 +3,11 @@
 //! This page is the table of contents, in reading order; docs/ARCHITECTURE.md is the map with the invariants.
 //! `tests/layering.rs` holds which room may name which.
 
+pub mod app; // what can be asked: one noun per file, one function per use case
+pub mod clock; // the only wall clock
 pub mod config; // TOML, environment and flags become one checked Config with origins
+pub mod domain; // what is true: records, rules, events; names nobody
+pub mod ports; // the edges: what the application asks of the world, one page of traits
 pub mod service;
 pub mod shutdown; // tasks that are stopped and waited for together
 pub mod supervisor; // keeps a child process running; knows nothing of redis or tunnels // us and the init system: signals, sd_notify, journald, sleep

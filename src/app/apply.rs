@@ -1,0 +1,29 @@
+//! The one way to change something: a rule in a transaction. The store commits, then publishes, in that order.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::domain::Refusal;
+use crate::ports::{StoreError, Tx};
+
+use super::{App, AppError};
+
+impl App {
+    /// Runs `rule` alone on the newest state; its changes and events are committed together, then published.
+    pub(super) async fn apply<R: Send + 'static>(
+        &self,
+        rule: impl FnOnce(&mut dyn Tx) -> Result<R, Refusal> + Send + 'static,
+    ) -> Result<R, AppError> {
+        let slot = Arc::new(Mutex::new(None));
+        let answer = slot.clone();
+        self.store
+            .commit(Box::new(move |tx| {
+                let result = rule(tx)?;
+                *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+                Ok(())
+            }))
+            .await?;
+        let result = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A commit that succeeded has run the rule, and the rule has filled the slot.
+        result.ok_or_else(|| StoreError::Engine("a commit was acknowledged without its rule".into()).into())
+    }
+}

@@ -1,0 +1,99 @@
+//! What can be asked. One noun per file, one function per use case: caller → load → domain rule → commit, publish.
+//! No JSON, no sockets.
+
+mod apply;
+mod error;
+mod projects;
+
+use std::{path::PathBuf, sync::Arc};
+
+pub use error::AppError;
+
+use crate::domain::Millis;
+use crate::ports::{Clock, Mailbox, Manifests, Store, View};
+
+/// Everything that can be asked of the hub. Cloning is cheap; clones share everything.
+#[derive(Clone)]
+pub struct App {
+    store: Arc<dyn Store>,
+    mail: Arc<dyn Mailbox>,
+    manifests: Arc<dyn Manifests>,
+    clock: Arc<dyn Clock>,
+    facts: Arc<Facts>,
+}
+
+/// What the hub knows about itself and tells others.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// This machine's name.
+    pub hostname: String,
+    /// `linux` or `darwin`.
+    pub platform: &'static str,
+    /// What agents are told to call.
+    pub server_url: String,
+    /// Entity files of the contract's layout; passed on to spawned sessions.
+    pub data_dir: PathBuf,
+    /// Manifest folders.
+    pub session_dir: PathBuf,
+    /// Providers' keys and settings of our own environment, handed to spawned sessions only (MANIFEST.md section 5).
+    pub provider_env: Vec<(String, String)>,
+}
+
+/// What [`App::new`] puts together.
+pub struct Parts {
+    /// Durable state.
+    pub store: Arc<dyn Store>,
+    /// Mail.
+    pub mail: Arc<dyn Mailbox>,
+    /// Manifest generator.
+    pub manifests: Arc<dyn Manifests>,
+    /// Wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// What the hub tells of itself.
+    pub facts: Facts,
+}
+
+impl App {
+    /// An application over these parts.
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            store,
+            mail,
+            manifests,
+            clock,
+            facts,
+        } = parts;
+        Self {
+            store,
+            mail,
+            manifests,
+            clock,
+            facts: Arc::new(facts),
+        }
+    }
+
+    /// The committed state.
+    pub fn view(&self) -> Arc<dyn View + Send + Sync> {
+        self.store.view()
+    }
+
+    /// The wall clock's now.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// Where mail is kept.
+    pub fn mailbox(&self) -> &dyn Mailbox {
+        &*self.mail
+    }
+
+    /// Who makes manifests.
+    pub fn manifests(&self) -> &dyn Manifests {
+        &*self.manifests
+    }
+
+    /// What the hub knows about itself.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}

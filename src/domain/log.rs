@@ -1,0 +1,115 @@
+//! An append-only list of JSON values, kept as text.
+//!
+//! A session's history is answered whole by the contract and grows for as long as the agent works. Kept as text it
+//! is never parsed again, a copy shares everything but the newest few kilobytes, and appending costs the entry.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// A sealed piece of text is about this long (bytes); the open tail is shorter.
+const PIECE: usize = 16 * 1024;
+
+/// JSON values in order, joined by commas. Cloning is cheap.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    sealed: Vec<Arc<str>>,
+    tail: String,
+    len: usize,
+    bytes: usize,
+    unsaved: Vec<Arc<str>>,
+}
+
+impl Log {
+    /// How many values it holds.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True if it holds no value.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Length of its text in bytes, without the brackets.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Appends a value that is not stored yet.
+    pub fn append(&mut self, value: &impl Serialize) -> Result<(), serde_json::Error> {
+        let text = serde_json::to_string(value)?;
+        self.restore(&text);
+        self.unsaved.push(text.into());
+        Ok(())
+    }
+
+    /// Appends the text of a value that comes from the store. The caller vouches that it is one JSON value.
+    pub fn restore(&mut self, text: &str) {
+        if self.len > 0 {
+            self.tail.push(',');
+            self.bytes += 1;
+        }
+        self.tail.push_str(text);
+        self.len += 1;
+        self.bytes += text.len();
+        if self.tail.len() >= PIECE {
+            self.sealed.push(std::mem::take(&mut self.tail).into());
+        }
+    }
+
+    /// Values appended since the log was last stored, oldest first: what the store writes, and what is new in an event.
+    pub fn unsaved(&self) -> &[Arc<str>] {
+        &self.unsaved
+    }
+
+    /// Tells the log that everything in it is stored.
+    pub fn mark_saved(&mut self) {
+        self.unsaved = Vec::new();
+    }
+
+    /// Writes the log as a JSON array.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        out.reserve(self.bytes + 2);
+        out.push(b'[');
+        for piece in &self.sealed {
+            out.extend_from_slice(piece.as_bytes());
+        }
+        out.extend_from_slice(self.tail.as_bytes());
+        out.push(b']');
+    }
+
+    /// The values, parsed. For the few places that must look inside.
+    pub fn values(&self) -> Result<Vec<serde_json::Value>, serde_json::Error> {
+        let mut text = Vec::new();
+        self.write_json(&mut text);
+        serde_json::from_slice(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_log_reads_back_what_was_appended_and_a_copy_keeps_its_age() {
+        let mut log = Log::default();
+        let mut expected = Vec::new();
+        let mut young = log.clone();
+        for n in 0..3000 {
+            if n == 1500 {
+                young = log.clone();
+            }
+            let value = json!({"n": n, "text": "some words, and [brackets]"});
+            log.append(&value).unwrap();
+            expected.push(value);
+        }
+        assert_eq!(log.values().unwrap(), expected);
+        assert_eq!(young.values().unwrap(), expected[..1500]);
+        assert_eq!(log.unsaved().len(), 3000);
+        let mut text = Vec::new();
+        log.write_json(&mut text);
+        assert_eq!(text.len(), log.bytes() + 2);
+    }
+}

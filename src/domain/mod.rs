@@ -1,0 +1,32 @@
+//! What is true: records and pure rules. No async, no I/O, no clock, no HTTP.
+//!
+//! The records serialise in the contract's own shape (camelCase, absent against null), because the wire, the
+//! exported files and the stored rows all promise that one shape.
+
+mod event;
+mod id;
+mod log;
+mod mail;
+mod maybe;
+mod member;
+mod ordering;
+mod project;
+mod refusal;
+mod session;
+mod task;
+mod time;
+
+pub use event::{
+    Event, ModalAction, ModalClosed, ModalShown, PromptSend, Published, Remote, SpawnAnnouncement,
+};
+pub use id::{DocId, EntryId, Id, IdError, Kind, MailId, MemberId, Mint, ProjectId, SessionId, TaskId};
+pub use log::Log;
+pub use mail::{Mail, MailPriority, MailType};
+pub use maybe::Maybe;
+pub use member::{Member, MemberStatus};
+pub use ordering::{Ordering, OrderingKind};
+pub use project::{NewProject, Project, ProjectWish};
+pub use refusal::Refusal;
+pub use session::{NeedsInput, Session, SessionHead, Snapshot};
+pub use task::Task;
+pub use time::Millis;

@@ -1,0 +1,217 @@
+//! The edges, one page of traits. A port exists when it has two honest implementations; otherwise call the thing.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use thiserror::Error;
+
+use crate::domain::{
+    Event, Mail, MailId, Member, MemberId, Millis, Mint, Ordering, OrderingKind, Project, ProjectId,
+    Published, Refusal, Session, SessionId, Task, TaskId,
+};
+
+/// A boxed future: what an object-safe asynchronous method returns.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What is stored, as one consistent state. Lists come in order of creation.
+pub trait View {
+    /// One project.
+    fn project(&self, id: &ProjectId) -> Option<Arc<Project>>;
+    /// All projects.
+    fn projects(&self) -> Vec<Arc<Project>>;
+    /// One task.
+    fn task(&self, id: &TaskId) -> Option<Arc<Task>>;
+    /// All tasks, or those of one project.
+    fn tasks(&self, project: Option<&ProjectId>) -> Vec<Arc<Task>>;
+    /// Direct parts of a task.
+    fn children(&self, parent: &TaskId) -> Vec<Arc<Task>>;
+    /// One session with its histories.
+    fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError>;
+    /// All sessions, or those of one project, without their histories.
+    fn session_heads(&self, project: Option<&ProjectId>) -> Vec<Arc<crate::domain::SessionHead>>;
+    /// A stored (custom) member of a project.
+    fn member(&self, project: &ProjectId, id: &MemberId) -> Option<Arc<Member>>;
+    /// The stored (custom) members of a project.
+    fn members(&self, project: &ProjectId) -> Vec<Arc<Member>>;
+    /// The changes a project made to a default member: a JSON object laid over the default.
+    fn member_override(
+        &self,
+        project: &ProjectId,
+        id: &MemberId,
+    ) -> Option<Arc<serde_json::Map<String, serde_json::Value>>>;
+    /// A saved arrangement.
+    fn ordering(&self, kind: OrderingKind, project: &ProjectId) -> Option<Arc<Ordering>>;
+}
+
+/// A state that can be changed: everything put, removed and emitted in one transaction is committed together, or not
+/// at all. Reads see the transaction's own changes.
+pub trait Tx: View {
+    /// Makes ids; knows the one instant of this transaction.
+    fn mint(&mut self) -> &mut Mint;
+    /// The instant of this transaction.
+    fn now(&self) -> Millis;
+    /// Stores or replaces a project.
+    fn put_project(&mut self, project: Arc<Project>);
+    /// Removes a project.
+    fn remove_project(&mut self, id: &ProjectId);
+    /// Stores or replaces a task.
+    fn put_task(&mut self, task: Arc<Task>);
+    /// Removes a task.
+    fn remove_task(&mut self, id: &TaskId);
+    /// Stores or replaces a session: its head, and what was appended to its histories (`Log::unsaved`).
+    fn put_session(&mut self, session: Session);
+    /// Removes a session with its histories.
+    fn remove_session(&mut self, id: &SessionId);
+    /// Stores or replaces a custom member.
+    fn put_member(&mut self, member: Arc<Member>);
+    /// Removes a custom member.
+    fn remove_member(&mut self, project: &ProjectId, id: &MemberId);
+    /// Stores, replaces or (with `None`) drops the changes of a project to a default member.
+    fn put_member_override(
+        &mut self,
+        project: &ProjectId,
+        id: &MemberId,
+        changes: Option<Arc<serde_json::Map<String, serde_json::Value>>>,
+    );
+    /// Stores or replaces an arrangement.
+    fn put_ordering(&mut self, ordering: Arc<Ordering>);
+    /// Says a fact, to be published after the commit, in the order said.
+    fn emit(&mut self, event: Event);
+}
+
+/// A rule run inside a transaction. A refusal leaves nothing behind.
+pub type Rule = Box<dyn FnOnce(&mut dyn Tx) -> Result<(), Refusal> + Send>;
+
+/// Durable state. What `commit` acknowledged survives `kill -9` and power loss.
+pub trait Store: Send + Sync + 'static {
+    /// Runs `rule` alone on the newest state, makes its changes durable, then publishes its events in commit order,
+    /// and only then answers. A rule that changes nothing costs no disk write.
+    fn commit(&self, rule: Rule) -> Pending<'_, Result<(), CommitError>>;
+    /// The committed state. Cheap; a session's history may have to be read from disk (about a millisecond).
+    fn view(&self) -> Arc<dyn View + Send + Sync>;
+}
+
+/// Why nothing was committed.
+#[derive(Debug, Error)]
+pub enum CommitError {
+    /// The rule said no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The disk or the store said no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The store cannot do its work.
+#[derive(Clone, Debug, Error)]
+pub enum StoreError {
+    /// It is stopping and takes no more work.
+    #[error("the hub is stopping")]
+    Stopping,
+    /// More writes wait than it takes on.
+    #[error("too many writes are waiting")]
+    Overloaded,
+    /// The disk is full.
+    #[error("the disk that holds the data is full")]
+    DiskFull,
+    /// Anything else the storage engine says.
+    #[error("the store failed: {0}")]
+    Engine(Arc<str>),
+}
+
+/// Delivers committed events. Never waits for a listener: one that lags is cut off and told so.
+pub trait EventBus: Send + Sync + 'static {
+    /// Delivers a commit's events, in order. Called by the store only: what is not committed cannot be published.
+    fn publish(&self, events: Vec<Arc<Published>>);
+}
+
+/// Where mail is kept. Order is per recipient and by id.
+pub trait Mailbox: Send + Sync + 'static {
+    /// Stores mails together, or none of them; durable when it answers. The same `key` from the same sender within a
+    /// day is one sending: the first result is returned again, with `repeated` set.
+    fn send(&self, mails: Vec<Mail>, key: Option<String>) -> Pending<'_, Result<Sent, MailError>>;
+    /// One mail.
+    fn get(&self, id: &MailId) -> Pending<'_, Result<Option<Mail>, MailError>>;
+    /// Mails of `project` to `session` or to everybody, created after `since` (exclusive), oldest first.
+    fn inbox(
+        &self,
+        project: &ProjectId,
+        session: &SessionId,
+        since: Millis,
+    ) -> Pending<'_, Result<Vec<Mail>, MailError>>;
+    /// Mails of one conversation, oldest first, in any project.
+    fn thread(&self, id: &MailId) -> Pending<'_, Result<Vec<Mail>, MailError>>;
+    /// Deletes a mail; `None` if there was none.
+    fn delete(&self, id: &MailId) -> Pending<'_, Result<Option<Mail>, MailError>>;
+}
+
+/// What a sending led to.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The stored mails.
+    pub mails: Vec<Mail>,
+    /// True if this sending had been carried out before.
+    pub repeated: bool,
+}
+
+/// The mailbox cannot do its work.
+#[derive(Clone, Debug, Error)]
+pub enum MailError {
+    /// For a while: try again after this many seconds.
+    #[error("mail is not available: {reason}")]
+    Unavailable {
+        /// For people.
+        reason: String,
+        /// For `Retry-After`.
+        retry_after_s: u32,
+    },
+    /// The same idempotency key was used for another mail.
+    #[error("this idempotency key was used for another mail")]
+    KeyReused,
+    /// Anything else.
+    #[error("the mailbox failed: {0}")]
+    Engine(Arc<str>),
+}
+
+/// The wall clock.
+pub trait Clock: Send + Sync + 'static {
+    /// Now.
+    fn now(&self) -> Millis;
+}
+
+/// Makes the manifest of a new session (MANIFEST.md).
+pub trait Manifests: Send + Sync + 'static {
+    /// The manifest, written to `order.output` as well.
+    fn generate(&self, order: ManifestOrder) -> Pending<'_, Result<serde_json::Value, ManifestError>>;
+}
+
+/// What a manifest is to say.
+#[derive(Clone, Debug)]
+pub struct ManifestOrder {
+    /// `execute` or `coordinate`.
+    pub mode: String,
+    /// The project.
+    pub project: Arc<Project>,
+    /// Its tasks, in order.
+    pub tasks: Vec<Arc<Task>>,
+    /// Skill names.
+    pub skills: Vec<String>,
+    /// Model, if one was resolved.
+    pub model: Option<String>,
+    /// Agent program, if one was resolved.
+    pub agent_tool: Option<String>,
+    /// Tasks to read first.
+    pub reference_task_ids: Vec<String>,
+    /// Ids of the identities of the session, unknown ones included.
+    pub identity_ids: Vec<String>,
+    /// Ids of the members to delegate to.
+    pub delegate_ids: Vec<String>,
+    /// Every member named above that exists, defaults and overrides applied.
+    pub members: Vec<Arc<Member>>,
+    /// Absolute path of the manifest file; its folder is made.
+    pub output: std::path::PathBuf,
+}
+
+/// Why there is no manifest. The texts are the contract's reasons (MANIFEST.md section 1).
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct ManifestError(pub String);
