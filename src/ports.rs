@@ -28,6 +28,12 @@ pub trait View {
     fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError>;
     /// All sessions, or those of one project, without their histories.
     fn session_heads(&self, project: Option<&ProjectId>) -> Vec<Arc<crate::domain::SessionHead>>;
+    /// Sessions with their histories, in the order asked for; what is gone by now is left out. A store that reads
+    /// histories from disk may read them together.
+    fn sessions(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        let found = ids.iter().map(|id| self.session(id));
+        found.filter_map(Result::transpose).collect()
+    }
     /// A stored (custom) member of a project.
     fn member(&self, project: &ProjectId, id: &MemberId) -> Option<Arc<Member>>;
     /// The stored (custom) members of a project.
