@@ -84,8 +84,8 @@ pub trait Tx: View {
     fn emit(&mut self, event: Event);
 }
 
-/// A rule run inside a transaction. A refusal leaves nothing behind.
-pub type Rule = Box<dyn FnOnce(&mut dyn Tx) -> Result<(), Refusal> + Send>;
+/// A rule run inside a transaction. A refusal leaves nothing behind, and neither does a history that cannot be read.
+pub type Rule = Box<dyn FnOnce(&mut dyn Tx) -> Result<(), CommitError> + Send>;
 
 /// Durable state. What `commit` acknowledged survives `kill -9` and power loss.
 pub trait Store: Send + Sync + 'static {

@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::domain::Refusal;
-use crate::ports::{StoreError, Tx};
+use crate::ports::{CommitError, StoreError, Tx};
 
 use super::{App, AppError};
 
@@ -11,7 +10,7 @@ impl App {
     /// Runs `rule` alone on the newest state; its changes and events are committed together, then published.
     pub(super) async fn apply<R: Send + 'static>(
         &self,
-        rule: impl FnOnce(&mut dyn Tx) -> Result<R, Refusal> + Send + 'static,
+        rule: impl FnOnce(&mut dyn Tx) -> Result<R, CommitError> + Send + 'static,
     ) -> Result<R, AppError> {
         let slot = Arc::new(Mutex::new(None));
         let answer = slot.clone();

@@ -46,12 +46,10 @@ impl App {
         self.apply(move |tx| {
             tx.project(&id).ok_or_else(|| Refusal::unknown(&id))?;
             if !tx.tasks(Some(&id)).is_empty() {
-                return Err(Refusal::Rule("Cannot delete project with existing tasks".into()));
+                return Err(Refusal::Rule("Cannot delete project with existing tasks".into()).into());
             }
             if !tx.session_heads(Some(&id)).is_empty() {
-                return Err(Refusal::Rule(
-                    "Cannot delete project with existing sessions".into(),
-                ));
+                return Err(Refusal::Rule("Cannot delete project with existing sessions".into()).into());
             }
             tx.remove_project(&id);
             tx.emit(Event::ProjectDeleted(id));
