@@ -7,6 +7,7 @@ pub mod app; // what can be asked: one noun per file, one function per use case
 pub mod clock; // the only wall clock
 pub mod config; // TOML, environment and flags become one checked Config with origins
 pub mod domain; // what is true: records, rules, events; names nobody
+pub mod hub; // everything clients see
 pub mod ports; // the edges: what the application asks of the world, one page of traits
 pub mod service;
 pub mod shutdown; // tasks that are stopped and waited for together

@@ -20,6 +20,7 @@ pub use event::{
     Event, ModalAction, ModalClosed, ModalShown, PromptSend, Published, Remote, SpawnAnnouncement,
 };
 pub use id::{DocId, EntryId, Id, IdError, Kind, MailId, MemberId, Mint, ProjectId, SessionId, TaskId};
+pub use id::{DocKind, EntryKind, MailKind, MemberKind, ProjectKind, SessionKind, TaskKind};
 pub use log::Log;
 pub use mail::{Mail, MailPriority, MailType};
 pub use maybe::Maybe;

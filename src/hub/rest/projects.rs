@@ -1,0 +1,93 @@
+//! `/api/projects` (API.md section 5).
+
+use axum::{Router, extract::State, routing::get};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::domain::{Maybe, NewProject, ProjectKind, ProjectWish};
+
+use super::super::{
+    Hub,
+    body::{Body, One, falsy},
+    reply::{self, Answer, Wanted},
+};
+
+pub(super) fn routes() -> Router<Hub> {
+    Router::new()
+        .route("/api/projects", get(list).post(create))
+        .route("/api/projects/{id}", get(show).put(update).delete(remove))
+}
+
+async fn list(State(app): State<App>) -> Answer {
+    Ok(reply::ok(&app.projects()))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Create {
+    #[serde(deserialize_with = "falsy")]
+    name: Option<String>,
+    #[serde(deserialize_with = "falsy")]
+    working_dir: Option<String>,
+    #[serde(deserialize_with = "falsy")]
+    description: Option<String>,
+}
+
+async fn create(State(app): State<App>, wanted: Wanted, Body(body): Body<Create>) -> Answer {
+    let project = app
+        .create_project(NewProject {
+            name: body.name.unwrap_or_default(),
+            working_dir: body.working_dir.unwrap_or_default(),
+            description: body.description.unwrap_or_default(),
+        })
+        .await?;
+    Ok(wanted.created(&project))
+}
+
+async fn show(State(app): State<App>, One(id): One<ProjectKind>) -> Answer {
+    Ok(reply::ok(&app.project(&id)?))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Update {
+    name: Maybe<String>,
+    working_dir: Option<String>,
+    description: Option<String>,
+    #[serde(flatten)]
+    extra: Map<String, Value>,
+}
+
+impl From<Update> for ProjectWish {
+    fn from(mut body: Update) -> Self {
+        // The UI sends the whole project back; these are not the client's to change.
+        for ours in ["id", "createdAt", "updatedAt"] {
+            body.extra.remove(ours);
+        }
+        Self {
+            name: match body.name {
+                Maybe::Absent => None,
+                Maybe::Null => Some(String::new()), // present and blank: refused
+                Maybe::Value(name) => Some(name),
+            },
+            working_dir: body.working_dir,
+            description: body.description,
+            extra: body.extra,
+        }
+    }
+}
+
+async fn update(
+    State(app): State<App>,
+    wanted: Wanted,
+    One(id): One<ProjectKind>,
+    Body(body): Body<Update>,
+) -> Answer {
+    Ok(wanted.ok(&app.update_project(id, body.into()).await?))
+}
+
+async fn remove(State(app): State<App>, wanted: Wanted, One(id): One<ProjectKind>) -> Answer {
+    app.delete_project(id.clone()).await?;
+    Ok(wanted.ok(&json!({"success": true, "id": id})))
+}
