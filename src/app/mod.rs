@@ -3,11 +3,13 @@
 
 mod apply;
 mod error;
+mod members;
 mod projects;
 
 use std::{path::PathBuf, sync::Arc};
 
 pub use error::AppError;
+pub use members::{find_member, list_members};
 
 use crate::domain::Millis;
 use crate::ports::{Clock, Mailbox, Manifests, Store, View};

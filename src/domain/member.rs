@@ -1,9 +1,9 @@
 //! A team member: an identity that sessions take on.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Maybe, MemberId, ProjectId};
+use super::{Maybe, MemberId, Millis, Mint, ProjectId, Refusal, Snapshot};
 
 /// A team member as the contract shows it (API.md section 3).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,4 +65,420 @@ pub enum MemberStatus {
     Active,
     /// Put away; can be deleted.
     Archived,
+}
+
+/// What a caller says of a new member.
+#[derive(Clone, Debug, Default)]
+pub struct NewMember {
+    /// Required; the project need not exist.
+    pub project_id: String,
+    /// Required, trimmed.
+    pub name: String,
+    /// Required, trimmed.
+    pub role: String,
+    /// Required, trimmed.
+    pub avatar: String,
+    /// Trimmed; may be empty.
+    pub identity: String,
+    /// As given.
+    pub model: Maybe<String>,
+    /// As given.
+    pub agent_tool: Maybe<String>,
+    /// As given, unchecked (quirk 11).
+    pub mode: Maybe<String>,
+    /// May be empty.
+    pub skill_ids: Vec<String>,
+    /// Map of bool.
+    pub capabilities: Option<Value>,
+    /// `{groups?, commands?}`.
+    pub command_permissions: Option<Value>,
+    /// A workflow template's id.
+    pub workflow_template_id: Option<String>,
+    /// A workflow of its own.
+    pub custom_workflow: Option<String>,
+}
+
+/// What a caller wants changed; also what a project keeps of its changes to a default member, in the shape of the
+/// override file (DATA.md section 4).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MemberWish {
+    /// Trimmed, must not be blank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Trimmed, must not be blank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Trimmed, may be empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// Trimmed, must not be blank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avatar: Option<String>,
+    /// Replaced.
+    #[serde(skip_serializing_if = "Maybe::is_absent")]
+    pub model: Maybe<String>,
+    /// Replaced.
+    #[serde(skip_serializing_if = "Maybe::is_absent")]
+    pub agent_tool: Maybe<String>,
+    /// Replaced.
+    #[serde(skip_serializing_if = "Maybe::is_absent")]
+    pub mode: Maybe<String>,
+    /// Replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skill_ids: Option<Vec<String>>,
+    /// Replaced; a default member can be archived this way only (quirk 21).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<MemberStatus>,
+    /// Replaced.
+    #[serde(skip_serializing_if = "Maybe::is_absent")]
+    pub capabilities: Maybe<Value>,
+    /// Replaced.
+    #[serde(skip_serializing_if = "Maybe::is_absent")]
+    pub command_permissions: Maybe<Value>,
+    /// Replaced.
+    #[serde(skip_serializing_if = "Maybe::is_absent")]
+    pub workflow_template_id: Maybe<String>,
+    /// Replaced.
+    #[serde(skip_serializing_if = "Maybe::is_absent")]
+    pub custom_workflow: Maybe<String>,
+}
+
+impl Member {
+    /// Makes a custom member.
+    pub fn create(wish: NewMember, mint: &mut Mint) -> Result<Self, Refusal> {
+        if wish.project_id.is_empty() {
+            return Err(Refusal::invalid("Project ID is required"));
+        }
+        let required = |text: &str, what: &str| match text.trim() {
+            "" => Err(Refusal::Invalid(format!("Team member {what} is required"))),
+            text => Ok(text.to_owned()),
+        };
+        let (name, role, avatar) = (
+            required(&wish.name, "name")?,
+            required(&wish.role, "role")?,
+            required(&wish.avatar, "avatar")?,
+        );
+        let project_id = ProjectId::parse(&wish.project_id)
+            .map_err(|error| Refusal::Invalid(format!("Project ID is invalid: {error}")))?;
+        let now = mint.now().iso();
+        Ok(Self {
+            id: mint.id(),
+            project_id,
+            name,
+            role,
+            identity: wish.identity.trim().to_owned(),
+            avatar,
+            model: wish.model,
+            agent_tool: wish.agent_tool,
+            mode: wish.mode,
+            skill_ids: wish.skill_ids,
+            is_default: false,
+            status: MemberStatus::Active,
+            capabilities: wish.capabilities.into(),
+            command_permissions: wish.command_permissions.into(),
+            workflow_template_id: wish.workflow_template_id.into(),
+            custom_workflow: wish.custom_workflow.into(),
+            created_at: now.clone(),
+            updated_at: now,
+        })
+    }
+
+    /// The member after `wish`; what the wish cannot change stays: `id`, `projectId`, `isDefault`, `createdAt`.
+    pub fn update(&self, wish: MemberWish, now: Millis) -> Self {
+        let mut next = self.clone();
+        next.take(wish);
+        next.updated_at = now.iso();
+        next
+    }
+
+    /// The member in or out of the archive; `None` if it is there already. The default members stay where they are.
+    pub fn moved_to(&self, status: MemberStatus, now: Millis) -> Result<Option<Self>, Refusal> {
+        if self.is_default {
+            let verb = match status {
+                MemberStatus::Archived => "archive",
+                MemberStatus::Active => "unarchive",
+            };
+            return Err(Refusal::Forbidden(format!("Cannot {verb} default team members.")));
+        }
+        let wish = MemberWish {
+            status: Some(status),
+            ..MemberWish::default()
+        };
+        Ok((self.status != status).then(|| self.update(wish, now)))
+    }
+
+    /// Whether the member may be deleted.
+    pub fn check_deletion(&self) -> Result<(), Refusal> {
+        if self.is_default {
+            return Err(Refusal::Forbidden("Cannot delete default team members.".into()));
+        }
+        if self.status != MemberStatus::Archived {
+            return Err(Refusal::Rule(
+                "Team member must be archived before deletion. Use the archive endpoint first.".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// What a session keeps of the member when it takes on its identity.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            name: self.name.clone(),
+            avatar: self.avatar.clone(),
+            role: self.role.clone(),
+            model: self.model.clone(),
+            agent_tool: self.agent_tool.clone(),
+        }
+    }
+
+    /// A default member as a project has changed it. What an imported file says in a wrong type is passed over.
+    pub(super) fn overlaid(mut self, changes: &Map<String, Value>) -> Self {
+        for (key, value) in changes {
+            if key == "updatedAt" {
+                if let Some(text) = value.as_str() {
+                    self.updated_at = text.to_owned();
+                }
+                continue;
+            }
+            // One by one, so that one field of a wrong type does not cost the others.
+            let one = Map::from_iter([(key.clone(), value.clone())]);
+            if let Ok(wish) = serde_json::from_value::<MemberWish>(one.into()) {
+                self.take(wish);
+            }
+        }
+        self
+    }
+
+    fn take(&mut self, wish: MemberWish) {
+        let texts = [
+            (&mut self.name, wish.name),
+            (&mut self.role, wish.role),
+            (&mut self.identity, wish.identity),
+            (&mut self.avatar, wish.avatar),
+        ];
+        for (field, text) in texts {
+            if let Some(text) = text {
+                *field = text.trim().to_owned();
+            }
+        }
+        self.model.replace_with(wish.model);
+        self.agent_tool.replace_with(wish.agent_tool);
+        self.mode.replace_with(wish.mode);
+        self.skill_ids = wish
+            .skill_ids
+            .unwrap_or_else(|| std::mem::take(&mut self.skill_ids));
+        self.status = wish.status.unwrap_or(self.status);
+        self.capabilities.replace_with(wish.capabilities);
+        self.command_permissions.replace_with(wish.command_permissions);
+        self.workflow_template_id.replace_with(wish.workflow_template_id);
+        self.custom_workflow.replace_with(wish.custom_workflow);
+    }
+}
+
+impl MemberWish {
+    /// What is wrong with the wish whatever member it is for.
+    pub fn check(&self) -> Result<(), Refusal> {
+        for (text, what) in [
+            (&self.name, "name"),
+            (&self.role, "role"),
+            (&self.avatar, "avatar"),
+        ] {
+            if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+                return Err(Refusal::Invalid(format!("Team member {what} cannot be empty")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The changes a project keeps of a default member, after this wish: laid over the `earlier` ones.
+    pub fn as_override(
+        mut self,
+        earlier: Option<&Map<String, Value>>,
+        project: &ProjectId,
+        now: Millis,
+    ) -> Map<String, Value> {
+        for text in [
+            &mut self.name,
+            &mut self.role,
+            &mut self.identity,
+            &mut self.avatar,
+        ] {
+            *text = text.as_ref().map(|text| text.trim().to_owned());
+        }
+        let mut changes = earlier.cloned().unwrap_or_default();
+        // A wish is a struct of texts, lists and JSON values: it is always a JSON object.
+        if let Ok(Value::Object(wished)) = serde_json::to_value(self) {
+            changes.extend(wished);
+        }
+        changes.insert("projectId".into(), project.as_str().into());
+        changes.insert("updatedAt".into(), now.iso().into());
+        changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn mint() -> Mint {
+        Mint::new(Millis(1_700_000_000_000), 0, 1)
+    }
+
+    fn rusty() -> NewMember {
+        NewMember {
+            project_id: "proj_1".into(),
+            name: "  Rusty ".into(),
+            role: "Rust developer".into(),
+            avatar: " 🦀".into(),
+            identity: " You write Rust. ".into(),
+            ..NewMember::default()
+        }
+    }
+
+    #[test]
+    fn a_new_member_is_active_trimmed_and_shows_no_field_that_was_not_given() {
+        let member = Member::create(rusty(), &mut mint()).unwrap();
+        let mut shown = serde_json::to_value(&member).unwrap();
+        assert!(shown["id"].as_str().unwrap().starts_with("tm_1700000000000_"));
+        shown.as_object_mut().unwrap().remove("id");
+        let time = "2023-11-14T22:13:20.000Z";
+        assert_eq!(
+            shown,
+            json!({"projectId": "proj_1", "name": "Rusty", "role": "Rust developer", "identity": "You write Rust.",
+                   "avatar": "🦀", "skillIds": [], "isDefault": false, "status": "active", "createdAt": time,
+                   "updatedAt": time})
+        );
+    }
+
+    #[test]
+    fn what_a_new_member_lacks_is_named_in_the_contracts_order() {
+        type Spoil = fn(&mut NewMember);
+        let spoilers: [(&str, Spoil); 4] = [
+            ("Project ID is required", |wish| wish.project_id.clear()),
+            ("Team member name is required", |wish| wish.name = "  ".into()),
+            ("Team member role is required", |wish| wish.role.clear()),
+            ("Team member avatar is required", |wish| wish.avatar = "\t".into()),
+        ];
+        for first in 0..spoilers.len() {
+            let mut wish = rusty();
+            spoilers[first..].iter().for_each(|(_, spoil)| spoil(&mut wish));
+            let refusal = Member::create(wish, &mut mint()).unwrap_err();
+            assert_eq!(refusal, Refusal::invalid(spoilers[first].0));
+        }
+    }
+
+    #[test]
+    fn a_project_id_that_could_become_a_path_is_refused() {
+        let wish = NewMember {
+            project_id: "../../etc".into(),
+            ..rusty()
+        };
+        assert!(matches!(
+            Member::create(wish, &mut mint()),
+            Err(Refusal::Invalid(_))
+        ));
+    }
+
+    #[test]
+    fn a_change_trims_texts_keeps_null_apart_from_absent_and_moves_the_time() {
+        let member = Member::create(rusty(), &mut mint()).unwrap();
+        let wish = MemberWish {
+            name: Some(" Crab ".into()),
+            model: Maybe::Null,
+            ..MemberWish::default()
+        };
+        let next = member.update(wish, Millis(1_700_000_000_001));
+        let expected = Member {
+            name: "Crab".into(),
+            model: Maybe::Null,
+            updated_at: "2023-11-14T22:13:20.001Z".into(),
+            ..member
+        };
+        assert_eq!(next, expected);
+        assert_eq!(
+            serde_json::to_value(&next).unwrap()["model"],
+            json!(null),
+            "null is shown, an absent mode is not"
+        );
+    }
+
+    #[test]
+    fn a_blank_name_role_or_avatar_is_refused_and_a_blank_identity_is_not() {
+        let blank = || Some("  ".to_owned());
+        let cases = [
+            (
+                MemberWish {
+                    name: blank(),
+                    role: blank(),
+                    ..MemberWish::default()
+                },
+                Some("Team member name cannot be empty"),
+            ),
+            (
+                MemberWish {
+                    role: blank(),
+                    avatar: blank(),
+                    ..MemberWish::default()
+                },
+                Some("Team member role cannot be empty"),
+            ),
+            (
+                MemberWish {
+                    avatar: blank(),
+                    ..MemberWish::default()
+                },
+                Some("Team member avatar cannot be empty"),
+            ),
+            (
+                MemberWish {
+                    identity: blank(),
+                    ..MemberWish::default()
+                },
+                None,
+            ),
+        ];
+        for (wish, message) in cases {
+            let expected = message.map_or(Ok(()), |text| Err(Refusal::invalid(text)));
+            assert_eq!(wish.check(), expected);
+        }
+    }
+
+    #[test]
+    fn a_custom_member_goes_into_the_archive_once_and_out_again() {
+        let now = Millis(1_700_000_000_001);
+        let member = Member::create(rusty(), &mut mint()).unwrap();
+        assert_eq!(member.moved_to(MemberStatus::Active, now), Ok(None));
+        assert!(matches!(member.check_deletion(), Err(Refusal::Rule(_))));
+        let away = member.moved_to(MemberStatus::Archived, now).unwrap().unwrap();
+        assert_eq!(away.status, MemberStatus::Archived);
+        assert_eq!(away.moved_to(MemberStatus::Archived, now), Ok(None));
+        assert_eq!(away.check_deletion(), Ok(()));
+        let back = away.moved_to(MemberStatus::Active, now).unwrap().unwrap();
+        assert_eq!(back.status, MemberStatus::Active);
+    }
+
+    #[test]
+    fn later_changes_to_a_default_member_are_added_to_earlier_ones() {
+        let project = ProjectId::parse("proj_1").unwrap();
+        let first = MemberWish {
+            name: Some(" Scout ".into()),
+            model: Maybe::Value("opus".into()),
+            ..MemberWish::default()
+        };
+        let second = MemberWish {
+            model: Maybe::Null,
+            status: Some(MemberStatus::Archived),
+            ..MemberWish::default()
+        };
+        let earlier = first.as_override(None, &project, Millis(0));
+        let both = second.as_override(Some(&earlier), &project, Millis(1));
+        assert_eq!(
+            Value::Object(both),
+            json!({"name": "Scout", "model": null, "status": "archived", "projectId": "proj_1",
+                   "updatedAt": "1970-01-01T00:00:00.001Z"})
+        );
+    }
 }

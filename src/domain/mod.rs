@@ -3,6 +3,7 @@
 //! The records serialise in the contract's own shape (camelCase, absent against null), because the wire, the
 //! exported files and the stored rows all promise that one shape.
 
+mod default_member;
 mod event;
 mod id;
 mod log;
@@ -16,6 +17,7 @@ mod session;
 mod task;
 mod time;
 
+pub use default_member::DefaultMember;
 pub use event::{
     Event, ModalAction, ModalClosed, ModalShown, PromptSend, Published, Remote, SpawnAnnouncement,
 };
@@ -24,7 +26,7 @@ pub use id::{DocKind, EntryKind, MailKind, MemberKind, ProjectKind, SessionKind,
 pub use log::Log;
 pub use mail::{Mail, MailPriority, MailType};
 pub use maybe::Maybe;
-pub use member::{Member, MemberStatus};
+pub use member::{Member, MemberStatus, MemberWish, NewMember};
 pub use ordering::{Ordering, OrderingKind};
 pub use project::{NewProject, Project, ProjectWish};
 pub use refusal::Refusal;
