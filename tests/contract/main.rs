@@ -3,7 +3,14 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod cli_manifest;
 mod decided;
+mod files;
+mod http_details;
+mod manifest_schema;
 mod matching;
+mod quirks;
 mod recording;
 mod replay;
+mod scene;
+mod sockets;

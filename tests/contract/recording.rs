@@ -46,6 +46,21 @@ impl Recording {
         }
         steps
     }
+
+    pub fn files_on_disk(&self) -> &[Value] {
+        self.root["files_on_disk"].as_array().expect("a list of files")
+    }
+
+    pub fn manifest_files(&self) -> Vec<&str> {
+        let files = self.root["manifest_files"].as_array().expect("a list of paths");
+        files.iter().filter_map(Value::as_str).collect()
+    }
+
+    pub fn manifest_command_lines(&self) -> &[Value] {
+        self.root["manifest_command_lines"]
+            .as_array()
+            .expect("a list of command lines")
+    }
 }
 
 impl Step {

@@ -1,6 +1,7 @@
 //! A raw WebSocket client that keeps every frame in order.
 
 use futures_util::{SinkExt, StreamExt};
+use hyper::HeaderMap;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
@@ -12,6 +13,8 @@ use super::PATIENCE;
 
 /// An open connection.
 pub struct Socket {
+    /// Headers of the answer to the upgrade.
+    pub headers: HeaderMap,
     stream: WebSocketStream<TcpStream>,
     pings: usize,
 }
@@ -34,7 +37,11 @@ impl Socket {
             .await
             .expect("a connection");
         match tokio::time::timeout(PATIENCE, client_async(request, stream)).await {
-            Ok(Ok((stream, _))) => Ok(Self { stream, pings: 0 }),
+            Ok(Ok((stream, answer))) => Ok(Self {
+                headers: answer.headers().clone(),
+                stream,
+                pings: 0,
+            }),
             Ok(Err(tungstenite::Error::Http(answer))) => Err(answer.status().as_u16()),
             Ok(Err(error)) => panic!("upgrade of {path}: {error}"),
             Err(_) => panic!("upgrade of {path}: no answer within {PATIENCE:?}"),
@@ -100,6 +107,11 @@ impl Socket {
             }
             frames.push(frame);
         }
+    }
+
+    /// Sends text that need not be JSON.
+    pub async fn send_text(&mut self, text: &str) {
+        self.send_message(Message::text(text)).await;
     }
 
     /// The names of [`Socket::arrived`].
