@@ -4,6 +4,7 @@
 //! `tests/layering.rs` holds which room may name which.
 
 pub mod app; // what can be asked: one noun per file, one function per use case
+pub mod bus; // delivers committed events
 pub mod clock; // the only wall clock
 pub mod config; // TOML, environment and flags become one checked Config with origins
 pub mod domain; // what is true: records, rules, events; names nobody

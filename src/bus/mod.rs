@@ -1,0 +1,5 @@
+//! Delivers committed events. Rendering, sockets and audiences are the hub's; this room knows queues only.
+
+mod local;
+
+pub use local::{Bounds, Cut, Delivery, Kind, Local, Subscription};
