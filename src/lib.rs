@@ -12,4 +12,5 @@ pub mod hub; // everything clients see
 pub mod ports; // the edges: what the application asks of the world, one page of traits
 pub mod service;
 pub mod shutdown; // tasks that are stopped and waited for together
+pub mod sqlite; // one file, one writer thread, group commit, migrations, backup; names no domain
 pub mod supervisor; // keeps a child process running; knows nothing of redis or tunnels // us and the init system: signals, sd_notify, journald, sleep
