@@ -200,9 +200,7 @@ impl Worker {
         };
         // Out of space or memory, SQLite may have given up the whole transaction.
         if self.conn.is_autocommit() {
-            return Err(own
-                .err()
-                .unwrap_or(SqliteError::Engine("the transaction was lost".into())));
+            return Err(own.err().unwrap_or_else(|| self.last_error()));
         }
         if own != Ok(Verdict::Keep) {
             self.execute("ROLLBACK TO job")?;
