@@ -16,6 +16,7 @@ mod refusal;
 mod session;
 mod task;
 mod time;
+mod workflow;
 
 pub use default_member::DefaultMember;
 pub use event::{
@@ -33,3 +34,4 @@ pub use refusal::Refusal;
 pub use session::{NeedsInput, Session, SessionHead, Snapshot};
 pub use task::Task;
 pub use time::Millis;
+pub use workflow::{Phase, WorkflowTemplate};

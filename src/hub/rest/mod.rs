@@ -1,6 +1,8 @@
 //! The contract's REST routes, one file per resource: parse → app → wire.
 
+mod members;
 mod projects;
+mod workflows;
 
 use axum::Router;
 
@@ -8,5 +10,8 @@ use super::Hub;
 
 /// All of them.
 pub(super) fn routes() -> Router<Hub> {
-    Router::new().merge(projects::routes())
+    Router::new()
+        .merge(projects::routes())
+        .merge(members::routes())
+        .merge(workflows::routes())
 }

@@ -1,0 +1,41 @@
+//! `/api/workflow-templates` (API.md section 13).
+
+use axum::{Router, http::StatusCode, routing::get};
+
+use crate::domain::WorkflowTemplate;
+
+use super::super::{
+    Hub,
+    body::Texts,
+    error::RouteError,
+    query::{Param, Params},
+    reply::{self, Answer},
+};
+
+pub(super) fn routes() -> Router<Hub> {
+    Router::new()
+        .route("/api/workflow-templates", get(list))
+        .route("/api/workflow-templates/{id}", get(show))
+}
+
+async fn list(query: Params) -> Answer {
+    let templates = WorkflowTemplate::all();
+    let wanted: Vec<&WorkflowTemplate> = match query.get("mode") {
+        Param::One(mode @ ("execute" | "coordinate")) => templates
+            .iter()
+            .filter(|template| template.mode == mode)
+            .collect(),
+        Param::Absent | Param::One(_) | Param::Many => templates.iter().collect(),
+    };
+    Ok(reply::ok(&wanted))
+}
+
+async fn show(Texts(id): Texts<String>) -> Answer {
+    match WorkflowTemplate::all().iter().find(|template| template.id == id) {
+        Some(template) => Ok(reply::ok(template)),
+        None => Err(RouteError::Text(
+            StatusCode::NOT_FOUND,
+            format!("Template '{id}' not found"),
+        )),
+    }
+}
