@@ -1,0 +1,180 @@
+//! `maestroctl`: one file per command, a call and a rendering. No rules: the daemon knows, we show.
+
+mod agents;
+mod child;
+mod completions;
+mod doctor;
+mod exit;
+mod paint;
+mod settings;
+mod status;
+mod streams;
+mod transfer;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use clap::{Parser, Subcommand};
+
+pub use exit::Exit;
+
+use crate::config::{Config, ConfigArgs, ConfigError, Env, Loaded, Sources};
+use crate::control::client::ClientError;
+use crate::control::protocol::ChildAct;
+use crate::control::{LAST_STATUS, SOCKET};
+
+const EXAMPLES: &str = "\
+Examples:
+  maestroctl status                    the truth at a glance
+  maestroctl status --wait ready       for scripts: returns once all is ready
+  maestroctl logs -f redis             what redis-server prints
+  maestroctl restart redis
+  maestroctl events -f | jq .event     what goes on, one JSON object a line
+  maestroctl import ~/.maestro/data    take over from the Node server
+  maestroctl backup hub.db             a consistent copy while running
+
+Exit codes:
+  0 done, or all ready   1 not done, or degraded   2 wrong usage
+  3 maestrod is not running   4 it belongs to another user";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "maestroctl", version, about = "Remote control of maestrod", after_help = EXAMPLES)]
+pub struct Cli {
+    /// The daemon's control socket, if it is not where the configuration says
+    #[arg(long, global = true, env = "MAESTRO_SOCKET", value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Read this file instead of looking for maestro.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// How the daemon and its parts are doing
+    Status(status::StatusArgs),
+    /// What the hub or a child logged
+    Logs(streams::LogsArgs),
+    /// Start a child (redis, tunnel)
+    Start(child::ChildArgs),
+    /// Stop a child and keep it down
+    Stop(child::ChildArgs),
+    /// Restart a child
+    Restart(child::ChildArgs),
+    /// Agents, and which of them are alive
+    Agents(agents::AgentsArgs),
+    /// Events as they happen
+    Events(streams::EventsArgs),
+    /// The configuration: show the daemon's, check a file, reload
+    Config(settings::SettingsArgs),
+    /// Read the JSON data directory of the Node server (nothing there is changed; can be repeated)
+    Import(transfer::ImportArgs),
+    /// Write a JSON data directory that the Node server can read
+    Export(transfer::ExportArgs),
+    /// Write a consistent copy of the store while running
+    Backup(transfer::BackupArgs),
+    /// Look for what is wrong, with a remedy each
+    Doctor(doctor::DoctorArgs),
+    /// Print a completion script for your shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// What every command needs to know.
+pub struct Context {
+    loaded: Result<Loaded, ConfigError>,
+    socket: PathBuf,
+    last_status: PathBuf,
+}
+
+impl Context {
+    /// Finds the daemon. A broken file must not keep an operator from asking a daemon that runs: it is passed over.
+    fn find(cli: &Cli) -> Self {
+        let loaded = Config::from_process(&ConfigArgs {
+            config: cli.config.clone(),
+            ..ConfigArgs::default()
+        });
+        let without_file = || {
+            Config::load(&Sources {
+                env: Env::from_process(),
+                ..Sources::default()
+            })
+        };
+        let config = match &loaded {
+            Ok(loaded) => Some(loaded.config.clone()),
+            Err(_) => without_file().ok().map(|loaded| loaded.config),
+        };
+        // With a broken environment too nothing is found, which reads as "not running", and `doctor` says why.
+        let place = |of: fn(&Config) -> PathBuf| config.as_ref().map(of).unwrap_or_default();
+        Self {
+            socket: cli
+                .socket
+                .clone()
+                .unwrap_or_else(|| place(|config| config.runtime_dir.join(SOCKET))),
+            last_status: place(|config| config.state_dir.join(LAST_STATUS)),
+            loaded,
+        }
+    }
+
+    fn socket(&self) -> &Path {
+        &self.socket
+    }
+}
+
+/// Runs one command.
+pub async fn run(cli: Cli) -> Exit {
+    let context = Context::find(&cli);
+    match cli.command {
+        Command::Status(args) => status::run(&context, args).await,
+        Command::Logs(args) => streams::logs(&context, args).await,
+        Command::Start(args) => child::run(&context, args, ChildAct::Start).await,
+        Command::Stop(args) => child::run(&context, args, ChildAct::Stop).await,
+        Command::Restart(args) => child::run(&context, args, ChildAct::Restart).await,
+        Command::Agents(args) => agents::run(&context, args).await,
+        Command::Events(args) => streams::events(&context, args).await,
+        Command::Config(args) => settings::run(&context, args).await,
+        Command::Import(args) => transfer::import(&context, args).await,
+        Command::Export(args) => transfer::export(&context, args).await,
+        Command::Backup(args) => transfer::backup(&context, args).await,
+        Command::Doctor(args) => doctor::run(&context, args).await,
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// Says on standard error why the daemon did not do it and what to do next.
+fn complain(error: &ClientError) -> Exit {
+    eprintln!("maestroctl: {error}");
+    match error {
+        ClientError::NotRunning => eprintln!("→ start it: {}", start_hint(None)),
+        ClientError::NoPermission => eprintln!("→ run maestroctl as the user that runs maestrod"),
+        ClientError::Silent => {
+            eprintln!("→ maestroctl logs, or your service manager's log, says what it is doing")
+        }
+        ClientError::Refused(problem) => {
+            if let Some(remedy) = &problem.remedy {
+                eprintln!("→ {remedy}");
+            }
+        }
+        ClientError::Broken(_) => eprintln!("→ try again; if it stays, restart the daemon"),
+    }
+    Exit::from(error)
+}
+
+/// How to start the daemon, given who ran it before.
+fn start_hint(owner: Option<&str>) -> &'static str {
+    match owner {
+        Some("systemd (user)") => "systemctl --user start maestro",
+        Some("systemd (system)") => "systemctl start maestro",
+        Some("launchd") => "launchctl kickstart gui/$UID/dev.maestro.maestrod",
+        Some("brew") => "brew services start maestro",
+        _ => "maestrod run",
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
