@@ -3,17 +3,19 @@
 //! This page is the table of contents, in reading order; docs/ARCHITECTURE.md is the map with the invariants.
 //! `tests/layering.rs` holds which room may name which.
 
+pub mod domain; // what is true: records, rules, events; names nobody
+pub mod ports; // the edges: what the application asks of the world, one page of traits
 pub mod app; // what can be asked: one noun per file, one function per use case
+
 pub mod bus; // delivers committed events
 pub mod clock; // the only wall clock
-pub mod config; // TOML, environment and flags become one checked Config with origins
-pub mod control; // the local socket: what an operator may ask of the running daemon
-pub mod ctl;
-pub mod domain; // what is true: records, rules, events; names nobody
+
 pub mod hub; // everything clients see
-pub mod ports; // the edges: what the application asks of the world, one page of traits
-pub mod service;
-pub mod shutdown; // tasks that are stopped and waited for together
+pub mod control; // the local socket: what an operator may ask of the running daemon
+pub mod ctl; // maestroctl: one file per command, a call and a rendering
+
+pub mod supervisor; // keeps a child process running; knows nothing of redis or tunnels
 pub mod sqlite; // one file, one writer thread, group commit, migrations, backup; names no domain
-pub mod supervisor; // keeps a child process running; knows nothing of redis or tunnels // us and the init system: signals, sd_notify, journald, sleep
-pub mod supervisor; // keeps a child process running; knows nothing of redis or tunnels // us and the init system: signals, sd_notify, journald, sleep // maestroctl: one file per command, a call and a rendering
+pub mod config; // TOML, environment and flags become one checked Config with origins
+pub mod service; // us and the init system: signals, sd_notify, journald, sleep
+pub mod shutdown; // tasks that are stopped and waited for together
