@@ -25,7 +25,10 @@ pub use event::{
 pub use id::{DocId, EntryId, Id, IdError, Kind, MailId, MemberId, Mint, ProjectId, SessionId, TaskId};
 pub use id::{DocKind, EntryKind, MailKind, MemberKind, ProjectKind, SessionKind, TaskKind};
 pub use log::Log;
-pub use mail::{Mail, MailPriority, MailType};
+pub use mail::{
+    InboxQuery, Letter, Mail, MailPriority, MailScope, MailType, NewMail, Problem, SendKey, WaitQuery,
+    arrange_inbox, recipients,
+};
 pub use maybe::Maybe;
 pub use member::{Member, MemberStatus, MemberWish, NewMember};
 pub use ordering::{Ordering, OrderingKind};

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{Id, Kind};
+use super::{Id, Kind, Problem};
 
 /// A rule's no. The texts are the contract's (API.md section 2).
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -18,6 +18,14 @@ pub enum Refusal {
     /// The wish itself is wrong.
     #[error("{0}")]
     Invalid(String),
+    /// The wish itself is wrong, field by field (form C of the contract: mail routes only).
+    #[error("{message}")]
+    Malformed {
+        /// Which part of the request.
+        message: &'static str,
+        /// What is wrong with it, in the order of the fields; never empty.
+        details: Vec<Problem>,
+    },
     /// Nobody may do this.
     #[error("{0}")]
     Forbidden(String),
