@@ -5,8 +5,8 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use thiserror::Error;
 
 use crate::domain::{
-    Event, Mail, MailId, Member, MemberId, Millis, Mint, Ordering, OrderingKind, Project, ProjectId,
-    Published, Refusal, Session, SessionId, Task, TaskId,
+    Event, Letter, Mail, MailId, Member, MemberId, Millis, Mint, Ordering, OrderingKind, Project, ProjectId,
+    Published, Refusal, SendKey, Session, SessionId, Task, TaskId,
 };
 
 /// A boxed future: what an object-safe asynchronous method returns.
@@ -130,31 +130,61 @@ pub trait EventBus: Send + Sync + 'static {
     fn publish(&self, events: Vec<Arc<Published>>);
 }
 
-/// Where mail is kept. Order is per recipient and by id.
+/// Where mail is kept.
+///
+/// A mailbox gives mails their ids and times, because only it can keep them in order: what a project gets later is later
+/// (`created_at`) than everything it had before, whatever the wall clock does, so that a reader who goes on after the
+/// last mail it saw misses none and sees none twice. Ids sort in the same order.
 pub trait Mailbox: Send + Sync + 'static {
-    /// Stores mails together, or none of them; durable when it answers. The same `key` from the same sender within a
-    /// day is one sending: the first result is returned again, with `repeated` set.
-    fn send(&self, mails: Vec<Mail>, key: Option<String>) -> Pending<'_, Result<Sent, MailError>>;
+    /// Stores one mail per recipient, all or none; durable when it answers. A sending that was carried out before
+    /// ([`Once`]) is not carried out again: its first result is returned, with `repeated` set.
+    fn send(&self, sending: Sending) -> Pending<'_, Result<Sent, MailError>>;
+    /// What an earlier sending of this letter under this key led to, if there was one within a day.
+    fn sent<'a>(
+        &'a self,
+        letter: &'a Letter,
+        once: &'a Once,
+    ) -> Pending<'a, Result<Option<Vec<Arc<Mail>>>, MailError>>;
     /// One mail.
-    fn get(&self, id: &MailId) -> Pending<'_, Result<Option<Mail>, MailError>>;
+    fn get<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>>;
     /// Mails of `project` to `session` or to everybody, created after `since` (exclusive), oldest first.
-    fn inbox(
-        &self,
-        project: &ProjectId,
-        session: &SessionId,
+    fn inbox<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        session: &'a SessionId,
         since: Millis,
-    ) -> Pending<'_, Result<Vec<Mail>, MailError>>;
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>>;
     /// Mails of one conversation, oldest first, in any project.
-    fn thread(&self, id: &MailId) -> Pending<'_, Result<Vec<Mail>, MailError>>;
-    /// Deletes a mail; `None` if there was none.
-    fn delete(&self, id: &MailId) -> Pending<'_, Result<Option<Mail>, MailError>>;
+    fn thread<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Vec<Mail>, MailError>>;
+    /// Deletes a mail and returns what it was; `None` if there was none.
+    fn delete<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>>;
+}
+
+/// One letter to one or more recipients.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    /// What is sent.
+    pub letter: Letter,
+    /// Who gets it; `None` is everybody in the project. Not empty.
+    pub to: Vec<Option<SessionId>>,
+    /// Under which key it may be repeated.
+    pub once: Option<Once>,
+}
+
+/// The name of a sending, chosen by its sender: under it, it is carried out once within a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// Unique for the sender.
+    pub key: SendKey,
+    /// SHA-256 of the whole wish: the same key with another is refused.
+    pub fingerprint: [u8; 32],
 }
 
 /// What a sending led to.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    /// The stored mails.
-    pub mails: Vec<Mail>,
+    /// The stored mails, in the order of their recipients.
+    pub mails: Vec<Arc<Mail>>,
     /// True if this sending had been carried out before.
     pub repeated: bool,
 }

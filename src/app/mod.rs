@@ -3,12 +3,15 @@
 
 mod apply;
 mod error;
+mod mail;
+mod mail_waiters;
 mod members;
 mod projects;
 
 use std::{path::PathBuf, sync::Arc};
 
 pub use error::AppError;
+pub use mail_waiters::MailWaiters;
 pub use members::{find_member, list_members};
 
 use crate::domain::Millis;
@@ -19,6 +22,7 @@ use crate::ports::{Clock, Mailbox, Manifests, Store, View};
 pub struct App {
     store: Arc<dyn Store>,
     mail: Arc<dyn Mailbox>,
+    mail_waiters: Arc<MailWaiters>,
     manifests: Arc<dyn Manifests>,
     clock: Arc<dyn Clock>,
     facts: Arc<Facts>,
@@ -47,6 +51,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Mail.
     pub mail: Arc<dyn Mailbox>,
+    /// Who waits for mail; hears the store's events through [`MailWaiters::behind`] the bus.
+    pub mail_waiters: Arc<MailWaiters>,
     /// Manifest generator.
     pub manifests: Arc<dyn Manifests>,
     /// Wall clock.
@@ -61,6 +67,7 @@ impl App {
         let Parts {
             store,
             mail,
+            mail_waiters,
             manifests,
             clock,
             facts,
@@ -68,6 +75,7 @@ impl App {
         Self {
             store,
             mail,
+            mail_waiters,
             manifests,
             clock,
             facts: Arc::new(facts),

@@ -26,8 +26,8 @@ pub use id::{DocId, EntryId, Id, IdError, Kind, MailId, MemberId, Mint, ProjectI
 pub use id::{DocKind, EntryKind, MailKind, MemberKind, ProjectKind, SessionKind, TaskKind};
 pub use log::Log;
 pub use mail::{
-    InboxQuery, Letter, Mail, MailPriority, MailScope, MailType, NewMail, Problem, SendKey, WaitQuery,
-    arrange_inbox, recipients,
+    InboxQuery, Letter, Mail, MailPriority, MailScope, MailType, NewMail, Problem, SendKey, SendKeyError,
+    WaitQuery, arrange_inbox, mail_path_id, recipients,
 };
 pub use maybe::Maybe;
 pub use member::{Member, MemberStatus, MemberWish, NewMember};

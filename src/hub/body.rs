@@ -30,21 +30,41 @@ impl<T: DeserializeOwned> FromRequest<Hub> for Body<T> {
     type Rejection = RouteError;
 
     async fn from_request(request: Request, hub: &Hub) -> Result<Self, RouteError> {
-        let limits = hub.limits();
-        let (parts, body) = request.into_parts();
-        let bytes = collect(body, limits.body_bytes, limits.body_time).await?;
-        if bytes.is_empty() {
-            return parse(b"{}").map(Self);
-        }
-        if !is_json(&parts.headers) {
-            return Err(RouteError::Request(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "VALIDATION_ERROR",
-                "The request body must be sent as application/json".into(),
-            ));
-        }
-        parse(&bytes).map(Self)
+        parse(&json_bytes(request, hub).await?).map(Self)
     }
+}
+
+/// Any JSON value, for a route that says itself what is wrong with it. A missing body is read as `{}`.
+#[derive(Debug)]
+pub struct AnyBody(pub Value);
+
+impl FromRequest<Hub> for AnyBody {
+    type Rejection = RouteError;
+
+    async fn from_request(request: Request, hub: &Hub) -> Result<Self, RouteError> {
+        let bytes = json_bytes(request, hub).await?;
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| malformed(format!("The request body is not valid JSON: {error}")))
+    }
+}
+
+/// The body of a request that says it is JSON; `{}` if there is none.
+async fn json_bytes(request: Request, hub: &Hub) -> Result<Bytes, RouteError> {
+    let limits = hub.limits();
+    let (parts, body) = request.into_parts();
+    let bytes = collect(body, limits.body_bytes, limits.body_time).await?;
+    if bytes.is_empty() {
+        return Ok(Bytes::from_static(b"{}"));
+    }
+    if !is_json(&parts.headers) {
+        return Err(RouteError::Request(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "VALIDATION_ERROR",
+            "The request body must be sent as application/json".into(),
+        ));
+    }
+    Ok(bytes)
 }
 
 /// The whole body, or why not: 413 above `limit` bytes, 408 after `time`.

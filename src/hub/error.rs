@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tracing::error;
 
 use crate::app::AppError;
-use crate::domain::{Id, Kind, Refusal};
+use crate::domain::{Id, Kind, Problem, Refusal};
 use crate::ports::{MailError, StoreError};
 
 use super::reply;
@@ -26,8 +26,6 @@ pub enum RouteError {
     Check(String),
     /// The route itself knows of no such thing: form B, 404 `NOT_FOUND`.
     Missing(String),
-    /// Strict validation: form C, 400 `VALIDATION_ERROR` with one detail per problem.
-    Details(String, Vec<Detail>),
     /// Form D: `{error: "text"}`, with `message` beside it because clients print only that.
     Text(StatusCode, String),
     /// Form F: no code.
@@ -47,15 +45,6 @@ pub enum RouteError {
     Request(StatusCode, &'static str, String),
     /// Not now: 503 with `Retry-After` (seconds), form A.
     Unavailable(String, u32),
-}
-
-/// One problem of a strictly validated request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Detail {
-    /// The field's name; empty for unknown keys and for a body that is no object.
-    pub path: String,
-    /// For people.
-    pub message: String,
 }
 
 impl RouteError {
@@ -92,16 +81,6 @@ impl IntoResponse for RouteError {
             Self::App(error) => app_error(error),
             Self::Check(message) => form_b(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", &message),
             Self::Missing(message) => form_b(StatusCode::NOT_FOUND, "NOT_FOUND", &message),
-            Self::Details(message, details) => {
-                let details: Vec<Value> = details
-                    .into_iter()
-                    .map(|d| json!({"path": d.path, "message": d.message}))
-                    .collect();
-                answer(
-                    StatusCode::BAD_REQUEST,
-                    &json!({"error": true, "code": "VALIDATION_ERROR", "message": message, "details": details}),
-                )
-            }
             Self::Text(status, text) => answer(status, &json!({"error": text, "message": text})),
             Self::Plain(status, message) => answer(status, &json!({"error": true, "message": message})),
             Self::Coded {
@@ -124,6 +103,7 @@ impl IntoResponse for RouteError {
 
 fn app_error(error: AppError) -> Response {
     match error {
+        AppError::Refused(Refusal::Malformed { message, details }) => form_c(message, &details),
         AppError::Refused(refusal) => {
             let (status, code) = refusal_status(&refusal);
             form_a(status, code, &refusal.to_string())
@@ -161,7 +141,7 @@ fn app_error(error: AppError) -> Response {
 pub fn refusal_status(refusal: &Refusal) -> (StatusCode, &'static str) {
     match refusal {
         Refusal::Unknown { .. } => (StatusCode::NOT_FOUND, "NOT_FOUND"),
-        Refusal::Invalid(_) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
+        Refusal::Invalid(_) | Refusal::Malformed { .. } => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
         Refusal::Forbidden(_) => (StatusCode::FORBIDDEN, "FORBIDDEN"),
         Refusal::Rule(_) => (StatusCode::UNPROCESSABLE_ENTITY, "BUSINESS_RULE_ERROR"),
         Refusal::Conflict(_) => (StatusCode::CONFLICT, "CONFLICT"),
@@ -183,6 +163,14 @@ fn form_a(status: StatusCode, code: &str, message: &str) -> Response {
 /// Forms B and E.
 fn form_b(status: StatusCode, code: &str, message: &str) -> Response {
     answer(status, &json!({"error": true, "message": message, "code": code}))
+}
+
+/// Strict validation: one detail per problem.
+fn form_c(message: &str, details: &[Problem]) -> Response {
+    answer(
+        StatusCode::BAD_REQUEST,
+        &json!({"error": true, "code": "VALIDATION_ERROR", "message": message, "details": details}),
+    )
 }
 
 fn unavailable(message: &str, after: u32) -> Response {
@@ -246,12 +234,15 @@ mod tests {
             told(RouteError::check("x")).await,
             (400, json!({"error": true, "message": "x", "code": code}))
         );
-        let detail = Detail {
-            path: "subject".into(),
-            message: "y".into(),
+        let refusal = Refusal::Malformed {
+            message: "x",
+            details: vec![Problem {
+                path: "subject",
+                message: "y".into(),
+            }],
         };
         assert_eq!(
-            told(RouteError::Details("x".into(), vec![detail])).await,
+            told(refusal).await,
             (
                 400,
                 json!({"error": true, "code": code, "message": "x",

@@ -8,8 +8,8 @@ mod query;
 mod recipients;
 mod wish;
 
-pub use form::{Problem, SendKey};
-pub use query::{InboxQuery, WaitQuery};
+pub use form::{Problem, SendKey, SendKeyError};
+pub use query::{InboxQuery, WaitQuery, mail_path_id};
 pub use recipients::recipients;
 pub use wish::{Letter, MailScope, NewMail};
 

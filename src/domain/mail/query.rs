@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{MailType, Millis, ProjectId, Refusal};
+use crate::domain::{Id, MailType, Millis, Problem, ProjectId, Refusal};
 
 use super::form::{Form, Need};
 use super::wish::TYPES;
@@ -32,6 +32,17 @@ pub struct WaitQuery {
     pub patience: Duration,
     /// What was sent after this instant is an answer already.
     pub since: Millis,
+}
+
+/// The id in the path of a mail route. Elsewhere in the contract what is no id names nothing; here it is refused.
+pub fn mail_path_id<K>(text: &str) -> Result<Id<K>, Refusal> {
+    Id::parse(text).map_err(|error| Refusal::Malformed {
+        message: "Invalid URL parameters",
+        details: vec![Problem {
+            path: "id",
+            message: error.to_string(),
+        }],
+    })
 }
 
 impl InboxQuery {

@@ -99,6 +99,13 @@ impl NewMail {
     }
 }
 
+impl NewMail {
+    /// True if its recipient is named, so that no session needs to be looked up.
+    pub fn names_a_session(&self) -> bool {
+        self.to.value().is_some()
+    }
+}
+
 impl Letter {
     /// The mail this letter becomes: `id` and `at` are its own, `to` its recipient, and `thread` the conversation of the
     /// mail it answers, if that is known. Anything else begins a conversation of its own.

@@ -1,5 +1,6 @@
 //! The contract's REST routes, one file per resource: parse → app → wire.
 
+mod mail;
 mod members;
 mod projects;
 mod workflows;
@@ -12,6 +13,7 @@ use super::Hub;
 pub(super) fn routes() -> Router<Hub> {
     Router::new()
         .merge(projects::routes())
+        .merge(mail::routes())
         .merge(members::routes())
         .merge(workflows::routes())
 }

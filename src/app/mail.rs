@@ -1,0 +1,154 @@
+//! Mail.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tokio::{task::JoinError, time};
+use tracing::warn;
+
+use crate::domain::{
+    Event, InboxQuery, Mail, MailId, MailScope, NewMail, Refusal, SendKey, SessionId, WaitQuery,
+    arrange_inbox, recipients,
+};
+use crate::ports::{MailError, Once, Sending};
+
+use super::{App, AppError};
+
+impl App {
+    /// Sends a mail to everybody it is meant for: one mail each. Under the same `key`, the same sender's same wish is
+    /// carried out once.
+    pub async fn send_mail(&self, wish: NewMail, key: Option<SendKey>) -> Result<Vec<Arc<Mail>>, AppError> {
+        let once = key.map(|key| once(key, &wish)).transpose()?;
+        if let Some(once) = &once
+            // Before looking for recipients: those of the first time may be gone by now.
+            && let Some(mails) = self.mail.sent(&wish.letter, once).await?
+        {
+            return Ok(mails);
+        }
+        let to = self.recipients(&wish)?;
+        let letter = wish.letter;
+        let app = self.clone();
+        unbroken(async move {
+            let sent = app.mail.send(Sending { letter, to, once }).await?;
+            if !sent.repeated {
+                app.announce(&sent.mails).await;
+            }
+            Ok(sent.mails)
+        })
+        .await
+    }
+
+    fn recipients(&self, wish: &NewMail) -> Result<Vec<Option<SessionId>>, AppError> {
+        let view = self.view();
+        let parent = match wish.scope {
+            Some(MailScope::Team) => view.session(&wish.letter.from_session_id)?,
+            Some(MailScope::All | MailScope::MyWorkers) | None => None,
+        };
+        let parent = parent.and_then(|sender| sender.head.parent_session_id.clone());
+        let sessions = match wish.names_a_session() {
+            true => Vec::new(), // nothing to be looked up
+            false => view.session_heads(Some(&wish.letter.project_id)),
+        };
+        Ok(recipients(wish, parent.as_deref(), &sessions)?)
+    }
+
+    /// Says that mail came. The mail stands already, so nothing that goes wrong here fails the sending.
+    async fn announce(&self, mails: &[Arc<Mail>]) {
+        let events: Vec<Event> = mails.iter().cloned().map(Event::MailReceived).collect();
+        if let Err(error) = self.say(events).await {
+            warn!(%error, "mail was stored, but not announced");
+            for mail in mails {
+                self.mail_waiters.wake(mail);
+            }
+        }
+    }
+
+    async fn say(&self, events: Vec<Event>) -> Result<(), AppError> {
+        self.apply(move |tx| {
+            events.into_iter().for_each(|event| tx.emit(event));
+            Ok(())
+        })
+        .await
+    }
+
+    /// One mail.
+    pub async fn mail(&self, id: &MailId) -> Result<Mail, AppError> {
+        Ok(self.mail.get(id).await?.ok_or_else(|| Refusal::unknown(id))?)
+    }
+
+    /// What a session finds in its inbox, most urgent first.
+    pub async fn inbox(&self, session: &SessionId, query: InboxQuery) -> Result<Vec<Mail>, AppError> {
+        let Some(project) = &query.project else {
+            return Ok(Vec::new());
+        };
+        let mut mails = self.mail.inbox(project, session, query.since).await?;
+        if let Some(wanted) = query.mail_type {
+            mails.retain(|mail| mail.mail_type == wanted);
+        }
+        arrange_inbox(&mut mails);
+        Ok(mails)
+    }
+
+    /// What a session has been sent, oldest first; if that is nothing, the next mail, waited for. Empty if none came.
+    pub async fn wait_for_mail(
+        &self,
+        session: &SessionId,
+        query: WaitQuery,
+    ) -> Result<Vec<Arc<Mail>>, AppError> {
+        let Some(project) = &query.project else {
+            time::sleep(query.patience).await; // an answer at once would make a polling client spin
+            return Ok(Vec::new());
+        };
+        // Registered before looking: what comes in between is found by the one or by the other.
+        let waiting = self
+            .mail_waiters
+            .register(project, session)
+            .ok_or_else(too_many)?;
+        let found = self.mail.inbox(project, session, query.since).await?;
+        if !found.is_empty() {
+            return Ok(found.into_iter().map(Arc::new).collect());
+        }
+        let came = time::timeout(query.patience, waiting.mail()).await;
+        Ok(came.ok().flatten().into_iter().collect())
+    }
+
+    /// A conversation, oldest first.
+    pub async fn mail_thread(&self, id: &MailId) -> Result<Vec<Mail>, AppError> {
+        Ok(self.mail.thread(id).await?)
+    }
+
+    /// Deletes a mail.
+    pub async fn delete_mail(&self, id: MailId) -> Result<(), AppError> {
+        let app = self.clone();
+        unbroken(async move {
+            let mail = app.mail.delete(&id).await?.ok_or_else(|| Refusal::unknown(&id))?;
+            let project = mail.project_id;
+            if let Err(error) = app.say(vec![Event::MailDeleted { id, project }]).await {
+                warn!(%error, "a mail was deleted, but not announced");
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Runs to its end even if the caller goes away: what is stored must be announced too.
+async fn unbroken<T: Send + 'static>(
+    work: impl Future<Output = Result<T, AppError>> + Send + 'static,
+) -> Result<T, AppError> {
+    let broken = |error: JoinError| MailError::Engine(error.to_string().into());
+    tokio::spawn(work).await.map_err(broken)?
+}
+
+fn once(key: SendKey, wish: &NewMail) -> Result<Once, AppError> {
+    let text = serde_json::to_vec(wish).map_err(|error| MailError::Engine(error.to_string().into()))?;
+    let fingerprint = Sha256::digest(text).into();
+    Ok(Once { key, fingerprint })
+}
+
+fn too_many() -> MailError {
+    MailError::Unavailable {
+        reason: "too many agents wait for mail".into(),
+        retry_after_s: 1,
+    }
+}
