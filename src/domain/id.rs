@@ -5,7 +5,7 @@ use std::{borrow::Borrow, cmp, fmt, hash, marker::PhantomData, sync::Arc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
-use super::Millis;
+use super::{Millis, Refusal};
 
 /// What an id names: the prefix of new ids and the word used in refusals.
 pub trait Kind: 'static {
@@ -62,6 +62,17 @@ impl<K> Id<K> {
             1..=128 if text.bytes().all(legal) => Ok(Self(text.into(), PhantomData)),
             _ => Err(IdError),
         }
+    }
+
+    /// The id written as `text`. What is no id names nothing, and is refused as such.
+    pub fn named(text: &str) -> Result<Self, Refusal>
+    where
+        K: Kind,
+    {
+        Self::parse(text).map_err(|_| Refusal::Unknown {
+            kind: K::NAME,
+            id: text.to_owned(),
+        })
     }
 
     /// The id as text.

@@ -3,6 +3,7 @@
 //! The records serialise in the contract's own shape (camelCase, absent against null), because the wire, the
 //! exported files and the stored rows all promise that one shape.
 
+mod change;
 mod default_member;
 mod event;
 mod id;
@@ -13,11 +14,14 @@ mod member;
 mod ordering;
 mod project;
 mod refusal;
+#[cfg(test)]
+mod samples;
 mod session;
 mod task;
 mod time;
 mod workflow;
 
+pub use change::Change;
 pub use default_member::DefaultMember;
 pub use event::{
     Event, ModalAction, ModalClosed, ModalShown, PromptSend, Published, Remote, SpawnAnnouncement,
@@ -34,7 +38,10 @@ pub use member::{Member, MemberStatus, MemberWish, NewMember};
 pub use ordering::{Ordering, OrderingKind};
 pub use project::{NewProject, Project, ProjectWish};
 pub use refusal::Refusal;
-pub use session::{NeedsInput, Session, SessionHead, Snapshot};
-pub use task::Task;
+pub use session::{
+    Ending, Machine, NeedsInput, NewDoc, NewEntry, NewSession, Prompt, PromptMode, Session, SessionHead,
+    SessionWish, Snapshot, is_provider_key,
+};
+pub use task::{NewTask, Task, TaskDoc, TaskEdit, TaskReport, TaskWish, deletion_order, docs_of_task};
 pub use time::Millis;
 pub use workflow::{Phase, WorkflowTemplate};

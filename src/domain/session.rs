@@ -1,4 +1,12 @@
-//! A session: one run of one agent, with everything it told us.
+//! A session: one run of one agent, with everything it told us. The record is here; the rules are below.
+
+mod create;
+mod environment;
+mod history;
+mod identity;
+mod link;
+mod prompt;
+mod update;
 
 use std::sync::Arc;
 
@@ -6,6 +14,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Log, Maybe, Millis, ProjectId, SessionId};
+
+pub use create::{Machine, NewSession};
+pub use environment::is_provider_key;
+pub use history::{NewDoc, NewEntry};
+pub use prompt::{Prompt, PromptMode};
+pub use update::{Ending, SessionWish};
 
 /// A session: a small record that changes, and three histories that only grow. Cloning is cheap.
 #[derive(Clone, Debug)]
