@@ -8,6 +8,7 @@ pub mod ports; // the edges: what the application asks of the world, one page of
 pub mod app; // what can be asked: one noun per file, one function per use case
 
 pub mod bus; // delivers committed events
+pub mod locks; // leases with fencing numbers
 pub mod clock; // the only wall clock
 
 pub mod hub; // everything clients see

@@ -1,6 +1,6 @@
 //! The edges, one page of traits. A port exists when it has two honest implementations; otherwise call the thing.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
@@ -251,3 +251,45 @@ pub struct ManifestOrder {
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct ManifestError(pub String);
+
+/// Leases on names, with fencing numbers. A lease ends by release or when its time is over.
+pub trait Locks: Send + Sync + 'static {
+    /// Takes `name` for `owner`. If `owner` holds it already the lease is prolonged and keeps its fencing number.
+    fn acquire(&self, name: &str, owner: &str, ttl: Duration) -> Pending<'_, Result<Lease, LockError>>;
+    /// Prolongs a lease that `owner` holds.
+    fn renew(&self, name: &str, owner: &str, ttl: Duration) -> Pending<'_, Result<Lease, LockError>>;
+    /// Gives `name` back; false if `owner` did not hold it.
+    fn release(&self, name: &str, owner: &str) -> Pending<'_, Result<bool, LockError>>;
+    /// Gives back everything that `owner` holds; the names, sorted.
+    fn release_all(&self, owner: &str) -> Pending<'_, Result<Vec<String>, LockError>>;
+    /// Who holds `name`.
+    fn holder(&self, name: &str) -> Pending<'_, Result<Option<Lease>, LockError>>;
+}
+
+/// A name that is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Who holds it.
+    pub owner: String,
+    /// Grows with every grant, across names, restarts and backends.
+    pub fence: u64,
+    /// Time left.
+    pub left: Duration,
+}
+
+/// Why a name was not given.
+#[derive(Clone, Debug, Error)]
+pub enum LockError {
+    /// Somebody else holds it.
+    #[error("it is held by {}", .0.owner)]
+    Held(Lease),
+    /// The caller does not hold it (any more).
+    #[error("the lease is over")]
+    Lost,
+    /// More names are held than the hub keeps track of.
+    #[error("too many names are held")]
+    Full,
+    /// The place where leases are kept cannot be asked.
+    #[error("locks are not available: {0}")]
+    Unavailable(Arc<str>),
+}

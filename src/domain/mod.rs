@@ -5,6 +5,7 @@
 
 mod change;
 mod default_member;
+mod claim;
 mod event;
 mod id;
 mod log;
@@ -22,6 +23,7 @@ mod time;
 mod workflow;
 
 pub use change::Change;
+pub use claim::Claim;
 pub use default_member::DefaultMember;
 pub use event::{
     Event, ModalAction, ModalClosed, ModalShown, PromptSend, Published, Remote, SpawnAnnouncement,
