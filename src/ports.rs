@@ -26,6 +26,8 @@ pub trait View {
     fn children(&self, parent: &TaskId) -> Vec<Arc<Task>>;
     /// One session with its histories.
     fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError>;
+    /// One session without its histories: never reads the disk.
+    fn session_head(&self, id: &SessionId) -> Option<Arc<crate::domain::SessionHead>>;
     /// All sessions, or those of one project, without their histories.
     fn session_heads(&self, project: Option<&ProjectId>) -> Vec<Arc<crate::domain::SessionHead>>;
     /// Sessions with their histories, in the order asked for; what is gone by now is left out. A store that reads
