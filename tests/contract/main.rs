@@ -12,5 +12,6 @@ mod matching;
 mod quirks;
 mod recording;
 mod replay;
+mod rules;
 mod scene;
 mod sockets;

@@ -11,13 +11,13 @@ use std::{fs, path::Path};
 
 const QUIRKS: usize = 33;
 
-/// Every `fn quirk_NN_...` of this folder.
+/// The quirk each test of this folder holds, and the name of the test.
 fn tests_by_quirk() -> Vec<(usize, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/quirks");
     let mut found = Vec::new();
     for file in fs::read_dir(folder).expect("the folder of this file") {
         let text = fs::read_to_string(file.expect("an entry").path()).expect("source text");
-        for rest in text.split("async fn quirk_").skip(1) {
+        for rest in text.split("\nasync fn quirk_").skip(1) {
             let name: String = rest
                 .chars()
                 .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')

@@ -74,44 +74,41 @@ async fn quirk_16_a_session_is_not_replaced_by_another_of_its_id() {
 #[tokio::test]
 async fn quirk_22_bad_bodies_are_the_clients_fault_and_answered_in_json() {
     let scene = Scene::new().await;
-    for (what, ask) in [
-        ("malformed", Ask::new("POST", "/api/projects").raw_json("{oops")),
-        (
-            "cut off",
-            Ask::new("POST", "/api/projects").raw_json("{\"name\": \"x"),
-        ),
-        (
-            "no object",
-            Ask::new("POST", "/api/projects").raw_json("\"text\""),
-        ),
+    let projects = || Ask::new("POST", "/api/projects");
+    for (what, status, ask) in [
+        ("malformed", 400, projects().raw_json("{oops")),
+        ("cut off", 400, projects().raw_json("{\"name\": \"x")),
+        ("no object", 400, projects().raw_json("\"text\"")),
         (
             "not UTF-8",
-            Ask::new("POST", "/api/projects").raw_json(&b"{\"name\": \"\xff\"}"[..]),
+            400,
+            projects().raw_json(&b"{\"name\": \"\xff\"}"[..]),
         ),
-        ("missing", Ask::new("POST", "/api/projects")),
-        (
-            "of another type",
-            Ask::new("POST", "/api/projects").body("name=x"),
-        ),
+        ("missing", 400, projects()),
+        ("not JSON", 415, projects().body("name=x")),
         (
             "missing, with checks in the route",
+            400,
             Ask::new("POST", "/api/sessions"),
         ),
-        ("missing, of a spawn", Ask::new("POST", "/api/sessions/spawn")),
-        ("missing, of a mail", Ask::new("POST", "/api/mail")),
         (
-            "an ordering without a body",
+            "missing, of a spawn",
+            400,
+            Ask::new("POST", "/api/sessions/spawn"),
+        ),
+        ("missing, of a mail", 400, Ask::new("POST", "/api/mail")),
+        (
+            "missing, of an ordering",
+            400,
             Ask::new("PUT", "/api/ordering/task/p"),
         ),
     ] {
-        let body = scene.daemon.ask(ask).await.expect(400);
+        let body = scene.daemon.ask(ask).await.expect(status);
         assert_eq!(body["error"], true, "{what}");
         assert!(body["message"].is_string(), "{what}: {body}");
     }
-    assert_eq!(
-        scene.get("/api/projects").await.as_array().expect("a list").len(),
-        1
-    );
+    let stored = scene.get("/api/projects").await;
+    assert_eq!(stored.as_array().expect("a list").len(), 1);
 }
 
 #[tokio::test]

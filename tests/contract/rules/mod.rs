@@ -1,0 +1,10 @@
+//! Rules of API.md that the recording does not show, by section.
+
+mod mail;
+mod members;
+mod projects;
+mod session_updates;
+mod sessions;
+mod skills;
+mod spawn;
+mod tasks;
