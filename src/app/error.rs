@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::domain::Refusal;
-use crate::ports::{CommitError, MailError, ManifestError, StoreError};
+use crate::ports::{CommitError, LockError, MailError, ManifestError, StoreError};
 
 /// The application's one error. `hub/error.rs` maps it to HTTP.
 #[derive(Debug, Error)]
@@ -17,6 +17,9 @@ pub enum AppError {
     /// The mailbox failed.
     #[error(transparent)]
     Mail(#[from] MailError),
+    /// A name was not given.
+    #[error(transparent)]
+    Locks(#[from] LockError),
     /// No manifest could be made.
     #[error("Failed to generate manifest: {0}")]
     Manifest(#[from] ManifestError),

@@ -2,6 +2,7 @@
 //! No JSON, no sockets.
 
 mod apply;
+mod claims;
 mod error;
 mod mail;
 mod mail_waiters;
@@ -15,13 +16,14 @@ pub use mail_waiters::MailWaiters;
 pub use members::{find_member, list_members};
 
 use crate::domain::Millis;
-use crate::ports::{Clock, Mailbox, Manifests, Store, View};
+use crate::ports::{Clock, Locks, Mailbox, Manifests, Store, View};
 
 /// Everything that can be asked of the hub. Cloning is cheap; clones share everything.
 #[derive(Clone)]
 pub struct App {
     store: Arc<dyn Store>,
     mail: Arc<dyn Mailbox>,
+    locks: Arc<dyn Locks>,
     mail_waiters: Arc<MailWaiters>,
     manifests: Arc<dyn Manifests>,
     clock: Arc<dyn Clock>,
@@ -51,6 +53,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Mail.
     pub mail: Arc<dyn Mailbox>,
+    /// Leases.
+    pub locks: Arc<dyn Locks>,
     /// Who waits for mail; hears the store's events through [`MailWaiters::behind`] the bus.
     pub mail_waiters: Arc<MailWaiters>,
     /// Manifest generator.
@@ -67,6 +71,7 @@ impl App {
         let Parts {
             store,
             mail,
+            locks,
             mail_waiters,
             manifests,
             clock,
@@ -75,6 +80,7 @@ impl App {
         Self {
             store,
             mail,
+            locks,
             mail_waiters,
             manifests,
             clock,

@@ -10,7 +10,7 @@ use tracing::error;
 
 use crate::app::AppError;
 use crate::domain::{Id, Kind, Problem, Refusal};
-use crate::ports::{MailError, StoreError};
+use crate::ports::{LockError, MailError, StoreError};
 
 use super::reply;
 
@@ -125,6 +125,7 @@ fn app_error(error: AppError) -> Response {
             "BUSINESS_RULE_ERROR",
             &e.to_string(),
         ),
+        AppError::Locks(e) => lock_error(&e),
         AppError::Manifest(e) => internal_error(&format!("Failed to generate manifest: {e}")),
         AppError::Store(e @ StoreError::Engine(_)) => {
             error!("a request failed: {e}");
@@ -134,6 +135,21 @@ fn app_error(error: AppError) -> Response {
             error!("a request failed: {e}");
             internal_error("The mailbox failed. The hub's log says why.")
         }
+    }
+}
+
+/// Somebody else's claim is told with its holder, so that the loser knows whom to ask.
+fn lock_error(error: &LockError) -> Response {
+    match error {
+        LockError::Held(lease) => answer(
+            StatusCode::CONFLICT,
+            &json!({
+                "error": true, "statusCode": 409, "code": "CLAIMED", "message": error.to_string(),
+                "holder": {"sessionId": lease.owner, "fence": lease.fence, "leftMs": lease.left.as_millis() as u64},
+            }),
+        ),
+        LockError::Lost => form_a(StatusCode::CONFLICT, "CONFLICT", &error.to_string()),
+        LockError::Full | LockError::Unavailable(_) => unavailable(&error.to_string(), RETRY_AFTER_S),
     }
 }
 

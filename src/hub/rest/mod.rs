@@ -1,5 +1,6 @@
 //! The contract's REST routes, one file per resource: parse → app → wire.
 
+mod claims;
 mod mail;
 mod members;
 mod projects;
@@ -13,6 +14,7 @@ use super::Hub;
 pub(super) fn routes() -> Router<Hub> {
     Router::new()
         .merge(projects::routes())
+        .merge(claims::routes())
         .merge(mail::routes())
         .merge(members::routes())
         .merge(workflows::routes())
