@@ -1,5 +1,7 @@
 //! The direction of the rooms is a test; the table is the architecture (docs/ARCHITECTURE.md is its prose).
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // this is how a test fails
+
 use std::{
     fs,
     path::{Path, PathBuf},

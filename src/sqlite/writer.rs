@@ -210,6 +210,7 @@ impl Worker {
     }
 
     /// Why the connection's newest call failed: the job kept the reason to itself.
+    #[allow(unsafe_code)]
     fn last_error(&self) -> SqliteError {
         // SAFETY: the handle is that of a connection which this thread owns and which lives as long as `self`.
         let code = unsafe { ffi::sqlite3_extended_errcode(self.conn.handle()) };

@@ -1,5 +1,7 @@
 //! Holds the server to the recorded behaviour of the one it replaces; what we decided to do differently is one table.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // this is how a test fails
+
 #[path = "../harness/mod.rs"]
 mod harness;
 

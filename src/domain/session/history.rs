@@ -188,6 +188,7 @@ impl Session {
 }
 
 /// Appends what can always be written.
+#[allow(clippy::expect_used)]
 pub(super) fn append(log: &mut Log, entry: &impl Serialize) {
     // Writing JSON to memory fails only for maps without text keys and for a `Serialize` that says no: an entry is made
     // of texts, integers and values that were JSON before.
