@@ -2,9 +2,24 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::domain::{Change, Session};
 use crate::ports::{CommitError, StoreError, Tx};
 
 use super::{App, AppError};
+
+/// Does in a transaction what a rule decided. Gives back the session that changed, if one did.
+pub(super) fn carry_out(tx: &mut dyn Tx, change: Change) -> Option<Session> {
+    for task in change.tasks {
+        tx.put_task(task);
+    }
+    if let Some(session) = &change.session {
+        tx.put_session(session.clone());
+    }
+    for event in change.events {
+        tx.emit(event);
+    }
+    change.session
+}
 
 impl App {
     /// Runs `rule` alone on the newest state; its changes and events are committed together, then published.

@@ -3,17 +3,26 @@
 
 mod apply;
 mod claims;
+mod disk;
 mod error;
+mod histories;
+mod identities;
+mod known;
 mod mail;
 mod mail_waiters;
 mod members;
+mod modals;
+mod orderings;
 mod projects;
+mod sessions;
+mod tasks;
 
 use std::{path::PathBuf, sync::Arc};
 
 pub use error::AppError;
 pub use mail_waiters::MailWaiters;
 pub use members::{find_member, list_members};
+pub use modals::NewModal;
 
 use crate::domain::Millis;
 use crate::ports::{Clock, Locks, Mailbox, Manifests, Store, View};

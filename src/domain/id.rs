@@ -44,6 +44,8 @@ kinds! {
     DocKind, DocId, "doc", "Document";
     /// An entry of a session's timeline or event list.
     EntryKind, EntryId, "evt", "Entry";
+    /// A page that an agent shows; it becomes a file name.
+    ModalKind, ModalId, "modal", "Modal";
 }
 
 /// The name of one thing of kind `K`: 1 to 128 characters of `[A-Za-z0-9_-]`. Cloning is cheap.

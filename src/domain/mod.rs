@@ -28,8 +28,10 @@ pub use default_member::DefaultMember;
 pub use event::{
     Event, ModalAction, ModalClosed, ModalShown, PromptSend, Published, Remote, SpawnAnnouncement,
 };
-pub use id::{DocId, EntryId, Id, IdError, Kind, MailId, MemberId, Mint, ProjectId, SessionId, TaskId};
-pub use id::{DocKind, EntryKind, MailKind, MemberKind, ProjectKind, SessionKind, TaskKind};
+pub use id::{
+    DocId, EntryId, Id, IdError, Kind, MailId, MemberId, Mint, ModalId, ProjectId, SessionId, TaskId,
+};
+pub use id::{DocKind, EntryKind, MailKind, MemberKind, ModalKind, ProjectKind, SessionKind, TaskKind};
 pub use log::Log;
 pub use mail::{
     InboxQuery, Letter, Mail, MailPriority, MailScope, MailType, NewMail, Problem, SendKey, SendKeyError,

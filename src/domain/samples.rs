@@ -56,7 +56,7 @@ pub fn created(id: &str, tasks: &[Arc<Task>]) -> Change {
         hostname: "here".into(),
         platform: "linux".into(),
     };
-    Session::create(wish, project(), tasks, &machine, &mut mint(0))
+    Session::create(wish, project(), tasks, &machine, &mut mint(0)).1
 }
 
 /// A working session whose id and name are `id`, made at 0, with its histories stored.

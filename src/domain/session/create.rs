@@ -42,14 +42,14 @@ pub struct Machine {
 
 impl Session {
     /// Makes a session of `project` that works on `tasks`, which are those named in the wish. They learn of it without
-    /// a `task:updated`.
+    /// a `task:updated`. The change holds the session once more.
     pub fn create(
         wish: NewSession,
         project: ProjectId,
         tasks: &[Arc<Task>],
         machine: &Machine,
         mint: &mut Mint,
-    ) -> Change {
+    ) -> (Self, Change) {
         let now = mint.now();
         let (task_ids, quiet) = (wish.task_ids.clone(), wish.quiet);
         let mut session = Self {
@@ -86,11 +86,12 @@ impl Session {
                 .chain(added)
                 .collect(),
         };
-        Change {
+        let change = Change {
             tasks: told,
-            session: Some(session),
+            session: Some(session.clone()),
             events,
-        }
+        };
+        (session, change)
     }
 }
 
@@ -184,7 +185,7 @@ mod tests {
             quiet: true,
             ..NewSession::default()
         };
-        let change = Session::create(wish, project(), &[task("t")], &here(), &mut mint(5));
+        let (_, change) = Session::create(wish, project(), &[task("t")], &here(), &mut mint(5));
         assert!(change.says().is_empty());
         let head = &change.session.unwrap().head;
         assert!(head.id.as_str().starts_with("sess_5_"), "{}", head.id);
@@ -202,7 +203,7 @@ mod tests {
             env: env.as_object().cloned().unwrap(),
             ..NewSession::default()
         };
-        let change = Session::create(wish, project(), &[], &here(), &mut mint(5));
+        let (_, change) = Session::create(wish, project(), &[], &here(), &mut mint(5));
         let said = format!("{:?}", change);
         assert!(said.contains("/bin") && !said.contains("sk-1"), "{said}");
     }

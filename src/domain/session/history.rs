@@ -82,7 +82,7 @@ impl NewEntry {
     }
 
     /// The entry, about `task`.
-    pub(super) fn on(mut self, task: &str) -> Self {
+    pub fn on(mut self, task: &str) -> Self {
         self.task_id = Maybe::Value(task.to_owned());
         self
     }

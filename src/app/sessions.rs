@@ -1,0 +1,127 @@
+//! Sessions: how they begin, are found, change, are linked to tasks, and go.
+
+use crate::domain::{
+    Change, Machine, NewSession, ProjectId, Refusal, Session, SessionHead, SessionId, SessionWish, TaskId,
+};
+use crate::ports::Tx;
+
+use super::{App, AppError, apply::carry_out, disk::off_the_runtime, known};
+
+impl App {
+    /// One session, with its histories and what is known of its identities.
+    pub async fn session(&self, id: &SessionId) -> Result<Session, AppError> {
+        let head = known::session_head(&*self.view(), id)?;
+        self.enrich(&[head]).await?;
+        Ok(known::session(&*self.view(), id)?)
+    }
+
+    /// Sessions of a project, or of all, that `keep` keeps, in order of creation and with their histories.
+    pub async fn sessions(
+        &self,
+        project: Option<&ProjectId>,
+        keep: impl Fn(&SessionHead) -> bool + Send + Sync,
+    ) -> Result<Vec<Session>, AppError> {
+        let select = || {
+            let mut heads = self.view().session_heads(project);
+            heads.retain(|head| keep(head));
+            heads
+        };
+        let mut heads = select();
+        if self.enrich(&heads).await? {
+            heads = select();
+        }
+        let ids: Vec<SessionId> = heads.iter().map(|head| head.id.clone()).collect();
+        let view = self.view();
+        off_the_runtime(move || view.sessions(&ids)).await
+    }
+
+    /// Makes a session and links it to its tasks.
+    pub async fn create_session(&self, project: String, wish: NewSession) -> Result<Session, AppError> {
+        if project.is_empty() {
+            return Err(Refusal::invalid("Project ID is required").into());
+        }
+        let machine = self.machine();
+        self.apply(move |tx| {
+            let project = known::project(&*tx, &project)?.id.clone();
+            let tasks = wish
+                .task_ids
+                .iter()
+                .map(|id| known::task(&*tx, &TaskId::named(id)?));
+            let tasks = tasks.collect::<Result<Vec<_>, _>>()?;
+            if let Some(taken) = wish.id.as_ref().filter(|id| tx.session_head(id).is_some()) {
+                return Err(Refusal::Conflict(format!("Session with id '{taken}' already exists")).into());
+            }
+            let (session, change) = Session::create(wish, project, &tasks, &machine, tx.mint());
+            carry_out(tx, change);
+            Ok(session)
+        })
+        .await
+    }
+
+    /// Changes a session; its end ends its open work on tasks.
+    pub async fn update_session(&self, id: SessionId, wish: SessionWish) -> Result<Session, AppError> {
+        self.change_session(id, move |session, tx| {
+            let now = tx.now();
+            Ok(session.update(wish, |task| known::task_named(&*tx, task), now))
+        })
+        .await
+    }
+
+    /// Deletes a session. Its mail and its manifest stay.
+    pub async fn delete_session(&self, id: SessionId) -> Result<(), AppError> {
+        self.apply(move |tx| {
+            let session = known::session(&*tx, &id)?;
+            let tasks: Vec<_> = session
+                .head
+                .task_ids
+                .iter()
+                .filter_map(|task| known::task_named(&*tx, task))
+                .collect();
+            let change = session.delete(&tasks, tx.now());
+            tx.remove_session(&id);
+            carry_out(tx, change);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Links a session and a task.
+    pub async fn link_session(&self, id: SessionId, task: TaskId) -> Result<Session, AppError> {
+        self.change_session(id, move |session, tx| {
+            let task = known::task(&*tx, &task)?;
+            Ok(session.link(&task, tx.mint()))
+        })
+        .await
+    }
+
+    /// Unlinks a session and a task.
+    pub async fn unlink_session(&self, id: SessionId, task: TaskId) -> Result<Session, AppError> {
+        self.change_session(id, move |session, tx| {
+            let task = known::task(&*tx, &task)?;
+            Ok(session.unlink(&task, tx.mint()))
+        })
+        .await
+    }
+
+    /// Applies a rule about one session that is there, and answers the session as it is then.
+    pub(super) async fn change_session(
+        &self,
+        id: SessionId,
+        rule: impl FnOnce(&Session, &mut dyn Tx) -> Result<Change, Refusal> + Send + 'static,
+    ) -> Result<Session, AppError> {
+        self.apply(move |tx| {
+            let session = known::session(&*tx, &id)?;
+            let change = rule(&session, tx)?;
+            Ok(carry_out(tx, change).unwrap_or(session))
+        })
+        .await
+    }
+
+    /// Where sessions of this hub run.
+    pub fn machine(&self) -> Machine {
+        Machine {
+            hostname: self.facts().hostname.clone(),
+            platform: self.facts().platform.to_owned(),
+        }
+    }
+}
