@@ -44,19 +44,16 @@ impl App {
         .await
     }
 
-    /// Changes a task. A session that reports on a task it does not work on yet is linked to it first; both happen, or
-    /// neither.
+    /// Changes a task. A session that reports on a task it does not work on yet is linked to it first, and stays linked
+    /// even if the wish is then refused (EVENTS.md section 5).
     pub async fn update_task(&self, id: TaskId, wish: TaskWish) -> Result<Arc<Task>, AppError> {
-        self.apply(move |tx| {
+        let updated = self.apply(move |tx| {
             if let Some(reporter) = wish.reporter() {
                 link_reporter(tx, &SessionId::named(reporter)?, &id)?;
             }
-            wish.check()?;
-            let change = known::task(&*tx, &id)?.update(wish, tx.now());
-            carry_out(tx, change);
-            Ok(known::task(&*tx, &id)?)
-        })
-        .await
+            Ok(update(tx, &id, wish))
+        });
+        Ok(updated.await??)
     }
 
     /// Deletes a task and everything below it. Sessions keep the dead ids.
@@ -100,6 +97,13 @@ fn parent(view: &dyn View, id: &str) -> Result<TaskId, Refusal> {
             id: id.to_owned(),
         }),
     }
+}
+
+fn update(tx: &mut dyn Tx, id: &TaskId, wish: TaskWish) -> Result<Arc<Task>, Refusal> {
+    wish.check()?;
+    let change = known::task(&*tx, id)?.update(wish, tx.now());
+    carry_out(tx, change);
+    known::task(&*tx, id)
 }
 
 fn link_reporter(tx: &mut dyn Tx, session: &SessionId, task: &TaskId) -> Result<(), CommitError> {
