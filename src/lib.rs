@@ -9,6 +9,7 @@ pub mod app; // what can be asked: one noun per file, one function per use case
 
 pub mod bus; // delivers committed events
 pub mod locks; // leases with fencing numbers
+pub mod mail; // where mail is kept: embedded, or in Redis Streams
 pub mod clock; // the only wall clock
 
 pub mod hub; // everything clients see

@@ -202,6 +202,9 @@ pub enum MailError {
         /// For `Retry-After`.
         retry_after_s: u32,
     },
+    /// The disk is full.
+    #[error("the disk that holds the mail is full")]
+    DiskFull,
     /// The same idempotency key was used for another mail.
     #[error("this idempotency key was used for another mail")]
     KeyReused,

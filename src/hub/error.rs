@@ -120,6 +120,10 @@ fn app_error(error: AppError) -> Response {
                 retry_after_s: after, ..
             },
         ) => unavailable(&e.to_string(), after),
+        AppError::Mail(e @ MailError::DiskFull) => {
+            error!("a mail could not be stored: {e}");
+            form_a(StatusCode::INSUFFICIENT_STORAGE, "DISK_FULL", &e.to_string())
+        }
         AppError::Mail(e @ MailError::KeyReused) => form_a(
             StatusCode::UNPROCESSABLE_ENTITY,
             "BUSINESS_RULE_ERROR",
