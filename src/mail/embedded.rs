@@ -376,7 +376,7 @@ mod tests {
         Scene {
             mailbox,
             clock,
-            ground: Box::new(dir),
+            _ground: Box::new(dir),
         }
     }
 

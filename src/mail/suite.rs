@@ -43,7 +43,7 @@ pub struct Scene {
     pub mailbox: Arc<dyn Mailbox>,
     pub clock: Arc<Hand>,
     /// Dropped last: a directory, a server.
-    pub ground: Box<dyn Any + Send>,
+    pub _ground: Box<dyn Any + Send>,
 }
 
 impl Scene {
