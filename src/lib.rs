@@ -5,6 +5,7 @@
 
 pub mod domain; // what is true: records, rules, events; names nobody
 pub mod ports; // the edges: what the application asks of the world, one page of traits
+pub mod access; // may this connection talk to us
 pub mod app; // what can be asked: one noun per file, one function per use case
 
 pub mod bus; // delivers committed events

@@ -33,7 +33,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // edges: the world comes in here
     ("presence", &["domain", "ports", "app", "redis_link", "shutdown"]),
     ("access", &["domain", "ports", "app"]),
-    ("hub", &["domain", "ports", "app", "access", "skills", "shutdown"]),
+    // The bus has one kind of subscription, so there is no port for it.
+    (
+        "hub",
+        &["domain", "ports", "app", "access", "bus", "skills", "shutdown"],
+    ),
     (
         "control",
         &["domain", "ports", "app", "access", "supervisor", "shutdown"],

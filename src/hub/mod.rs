@@ -2,27 +2,52 @@
 
 pub mod body;
 pub mod error;
+mod front;
+pub mod listen;
+mod path;
 pub mod query;
+mod raw_ws;
 pub mod reply;
 mod rest;
+mod stall;
+mod status;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
+use arc_swap::ArcSwap;
 use axum::{Router, extract::FromRef};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::app::App;
+use crate::bus::{Bounds, Local};
+use crate::shutdown::TaskGroup;
+
+pub use front::LocalDoor;
+pub use stall::Stall;
+pub use status::Readiness;
 
 /// What every handler can reach. Cloning is cheap; clones share everything.
 #[derive(Clone)]
 pub struct Hub {
     app: App,
+    bus: Local,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    limits: Limits,
+    limits: ArcSwap<Limits>,
+    readiness: Readiness,
     stopping: CancellationToken,
+    sockets: TaskGroup,
+    in_flight: TaskTracker,
+    started: Instant,
+    requests: AtomicU64,
 }
 
 /// How much a client may ask of us at once.
@@ -32,6 +57,14 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Longest time a request body may take to arrive.
     pub body_time: Duration,
+    /// What may wait for one socket.
+    pub queue: Bounds,
+    /// Longest message a socket's client may send, in bytes.
+    pub message_bytes: usize,
+    /// Sockets at once.
+    pub sockets: usize,
+    /// Longest time for the last words to a client.
+    pub write_time: Duration,
 }
 
 impl Default for Limits {
@@ -39,15 +72,37 @@ impl Default for Limits {
         Self {
             body_bytes: 4 << 20,
             body_time: Duration::from_secs(30),
+            queue: Bounds::default(),
+            message_bytes: 1 << 20,
+            sockets: 10_000,
+            write_time: Duration::from_secs(10),
         }
     }
 }
 
 impl Hub {
-    /// A hub over `app`. `stopping` is cancelled when the daemon begins to stop.
-    pub fn new(app: App, limits: Limits, stopping: CancellationToken) -> Self {
-        let shared = Arc::new(Shared { limits, stopping });
-        Self { app, shared }
+    /// A hub over `app`, telling its clients what `bus` delivers. `stopping` is cancelled when the daemon begins to stop.
+    pub fn new(
+        app: App,
+        bus: Local,
+        limits: Limits,
+        readiness: Readiness,
+        stopping: CancellationToken,
+    ) -> Self {
+        let shared = Shared {
+            limits: ArcSwap::from_pointee(limits),
+            readiness,
+            stopping,
+            sockets: TaskGroup::default(),
+            in_flight: TaskTracker::new(),
+            started: Instant::now(),
+            requests: AtomicU64::new(0),
+        };
+        Self {
+            app,
+            bus,
+            shared: Arc::new(shared),
+        }
     }
 
     /// What can be asked.
@@ -55,14 +110,48 @@ impl Hub {
         &self.app
     }
 
-    /// How much a client may ask of us at once.
-    pub fn limits(&self) -> &Limits {
-        &self.shared.limits
+    /// Where events come from.
+    pub fn bus(&self) -> &Local {
+        &self.bus
+    }
+
+    /// How much a client may ask of us at once, as things stand.
+    pub fn limits(&self) -> Limits {
+        **self.shared.limits.load()
+    }
+
+    /// Changes the limits; what is open already keeps some of its own.
+    pub fn set_limits(&self, limits: Limits) {
+        self.shared.limits.store(Arc::new(limits));
     }
 
     /// Cancelled when the daemon begins to stop: long polls answer at once with what they have.
     pub fn stopping(&self) -> &CancellationToken {
         &self.shared.stopping
+    }
+
+    /// What is still missing before the hub is ready.
+    pub fn readiness(&self) -> &Readiness {
+        &self.shared.readiness
+    }
+
+    /// The tasks of open sockets; stopping them tells their clients why.
+    pub fn sockets(&self) -> &TaskGroup {
+        &self.shared.sockets
+    }
+
+    /// Requests that are being answered.
+    pub fn in_flight(&self) -> &TaskTracker {
+        &self.shared.in_flight
+    }
+
+    /// How long the hub has been there.
+    pub fn uptime(&self) -> Duration {
+        self.shared.started.elapsed()
+    }
+
+    fn next_request_id(&self) -> String {
+        format!("req-{}", self.shared.requests.fetch_add(1, Ordering::Relaxed) + 1)
     }
 }
 
@@ -73,6 +162,11 @@ impl FromRef<Hub> for App {
 }
 
 /// Everything that is reached by a path.
-pub fn router(hub: Hub) -> Router {
-    rest::routes().with_state(hub)
+fn router(hub: Hub) -> Router {
+    Router::new()
+        .merge(status::routes())
+        .merge(rest::routes())
+        .fallback(front::not_found)
+        .method_not_allowed_fallback(front::not_found)
+        .with_state(hub)
 }

@@ -1,0 +1,184 @@
+//! What happens to every request on the local listener before a route sees it, in this order: gate, OPTIONS, upgrade,
+//! spelling of the path, no writes while stopping. And to every answer after: CORS for listed pages, a request id.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use arc_swap::ArcSwap;
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use tower::ServiceExt;
+use tracing::{debug, error};
+
+use crate::access::{Gate, Turned};
+
+use super::{
+    Hub,
+    error::{RouteError, internal_error},
+    listen::Door,
+    path, raw_ws, router,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const METHODS: HeaderValue = HeaderValue::from_static("GET,POST,PUT,DELETE,PATCH,OPTIONS");
+const HEADERS: HeaderValue = HeaderValue::from_static("Content-Type,Authorization,X-Requested-With");
+const EXPOSED: HeaderValue = HeaderValue::from_static("Content-Length,X-Request-Id");
+
+/// The local listener's door: open to processes of this machine, closed to web pages from elsewhere. There is no way to
+/// serve the hub on it without its gate.
+#[derive(Clone)]
+pub struct LocalDoor {
+    hub: Hub,
+    gate: Arc<ArcSwap<Gate>>,
+    router: Router,
+}
+
+impl LocalDoor {
+    /// Leads to `hub`. The gate can be exchanged while it is in use.
+    pub fn new(hub: Hub, gate: Arc<ArcSwap<Gate>>) -> Self {
+        let router = router(hub.clone());
+        Self { hub, gate, router }
+    }
+
+    async fn pass(&self, mut request: Request) -> Response {
+        if request.method() == Method::OPTIONS {
+            return options();
+        }
+        if raw_ws::is_wanted(&request) && !request.uri().path().starts_with("/socket.io/") {
+            return raw_ws::upgrade(&self.hub, request);
+        }
+        if path::normalize(request.uri_mut()).is_err() {
+            let message = "The path has an escape that is none, or that is no UTF-8".to_owned();
+            return RouteError::Request(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message).into_response();
+        }
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !reads && self.hub.stopping().is_cancelled() {
+            return RouteError::stopping().into_response();
+        }
+        match self.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    fn admit(&self, request: &Request) -> Result<(), Turned> {
+        // A target in absolute form names the host too; both must be ours.
+        let authority = request.uri().authority().map(|a| a.as_str());
+        let mut hosts = texts(request.headers(), header::HOST);
+        if let (Some(named), [host]) = (authority, &mut hosts[..])
+            && !named.eq_ignore_ascii_case(host)
+        {
+            hosts.push(named);
+        }
+        let origins = texts(request.headers(), header::ORIGIN);
+        self.gate.load().admit(&hosts, &origins)
+    }
+}
+
+impl Door for LocalDoor {
+    async fn answer(&self, request: Request) -> Response {
+        let _in_flight = self.hub.in_flight().token();
+        let id = self.hub.next_request_id();
+        let (method, target) = (request.method().clone(), request.uri().path().to_owned());
+        let mut response = match self.admit(&request) {
+            // A page that is turned away cannot even read that it was: no CORS headers.
+            Err(turned) => turned.into_response(),
+            Ok(()) => {
+                let origin = request.headers().get(header::ORIGIN).cloned();
+                let passing = AssertUnwindSafe(self.pass(request)).catch_unwind();
+                let mut response = passing.await.unwrap_or_else(|_| {
+                    // The panic hook has logged where and why.
+                    error!(request = id, %method, path = target, "a request handler panicked");
+                    internal_error("The hub made a mistake. Its log says more.")
+                });
+                if let Some(origin) = origin {
+                    allow(response.headers_mut(), origin);
+                }
+                response
+            }
+        };
+        debug!(request = id, %method, path = target, status = response.status().as_u16(), "answered");
+        if let Ok(id) = HeaderValue::try_from(id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+}
+
+impl IntoResponse for Turned {
+    fn into_response(self) -> Response {
+        let (status, code) = match self {
+            Self::Host(_) => (StatusCode::MISDIRECTED_REQUEST, "FOREIGN_HOST"),
+            Self::Origin(_) => (StatusCode::FORBIDDEN, "FOREIGN_ORIGIN"),
+        };
+        RouteError::Request(status, code, self.to_string()).into_response()
+    }
+}
+
+fn texts(headers: &HeaderMap, name: HeaderName) -> Vec<&str> {
+    // What is no text is nobody's name.
+    headers
+        .get_all(name)
+        .iter()
+        .map(|value| value.to_str().unwrap_or_default())
+        .collect()
+}
+
+fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+        HeaderValue::from_static("true"),
+    );
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+}
+
+fn options() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);
+    response
+}
+
+/// The contract's answer to an unknown path and to a method a path does not have: a page.
+pub(super) async fn not_found(request: Request) -> Response {
+    let shown: String = request
+        .uri()
+        .path()
+        .chars()
+        .take(200)
+        .map(|c| match c {
+            '<' | '>' | '&' | '"' | '\'' => '_',
+            other => other,
+        })
+        .collect();
+    let method = request.method();
+    let page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Not here</title>\n\
+         <p>There is nothing at {method} {shown}.</p></html>\n"
+    );
+    let mut response = Response::new(Body::from(page));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'"),
+    );
+    response
+}

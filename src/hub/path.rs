@@ -1,0 +1,134 @@
+//! Paths as the contract reads them: case does not matter in the words of a route, a trailing slash is accepted, ids
+//! keep their case (API.md section 1).
+
+use std::borrow::Cow;
+
+use axum::http::{Uri, uri::PathAndQuery};
+
+/// Words of our routes. A segment that is one of these in another case is that word.
+const WORDS: &[&str] = &[
+    "actions",
+    "api",
+    "archive",
+    "children",
+    "claim",
+    "close",
+    "docs",
+    "events",
+    "health",
+    "heartbeat",
+    "inbox",
+    "mail",
+    "modal",
+    "mode",
+    "ordering",
+    "projects",
+    "prompt",
+    "ready",
+    "reload",
+    "reset",
+    "sessions",
+    "skills",
+    "spawn",
+    "tasks",
+    "team-members",
+    "thread",
+    "timeline",
+    "unarchive",
+    "wait",
+    "workflow-templates",
+    "ws-status",
+];
+
+/// The path has a percent sign that is no escape, or escapes that are no UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadEscape;
+
+/// Rewrites `uri` to the spelling the router knows; nothing is allocated for one that has it already.
+pub fn normalize(uri: &mut Uri) -> Result<(), BadEscape> {
+    let path = uri.path();
+    check_escapes(path)?;
+    let Cow::Owned(path) = spelled(path) else {
+        return Ok(());
+    };
+    let text = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    // Only letters changed case and slashes went away: what was a path still is one.
+    if let Ok(rewritten) = PathAndQuery::try_from(text) {
+        let mut parts = std::mem::take(uri).into_parts();
+        parts.path_and_query = Some(rewritten);
+        *uri = Uri::from_parts(parts).unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn check_escapes(path: &str) -> Result<(), BadEscape> {
+    if !path.contains('%') {
+        return Ok(());
+    }
+    let hex = |b: Option<&u8>| b.is_some_and(u8::is_ascii_hexdigit);
+    let bytes = path.as_bytes();
+    let lone =
+        (0..bytes.len()).any(|at| bytes[at] == b'%' && !(hex(bytes.get(at + 1)) && hex(bytes.get(at + 2))));
+    if lone || percent_encoding::percent_decode_str(path).decode_utf8().is_err() {
+        return Err(BadEscape);
+    }
+    Ok(())
+}
+
+fn spelled(path: &str) -> Cow<'_, str> {
+    let trimmed = match path.strip_suffix('/') {
+        Some("") | None => path,
+        Some(trimmed) => trimmed,
+    };
+    let word = |segment: &str| {
+        let upper = segment.bytes().any(|b| b.is_ascii_uppercase());
+        WORDS
+            .iter()
+            .copied()
+            .find(|word| upper && word.eq_ignore_ascii_case(segment))
+    };
+    if trimmed.split('/').any(|segment| word(segment).is_some()) {
+        let words: Vec<&str> = trimmed.split('/').map(|s| word(s).unwrap_or(s)).collect();
+        return Cow::Owned(words.join("/"));
+    }
+    if trimmed.len() < path.len() {
+        return Cow::Owned(trimmed.to_owned());
+    }
+    Cow::Borrowed(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(uri: &str) -> Result<String, BadEscape> {
+        let mut uri: Uri = uri.parse().unwrap();
+        normalize(&mut uri)?;
+        Ok(uri.to_string())
+    }
+
+    #[test]
+    fn words_lose_their_case_ids_keep_it_and_the_query_is_left_alone() {
+        for (written, meant) in [
+            ("/API/Projects/Proj_A", "/api/projects/Proj_A"),
+            ("/api/projects/Proj_A/?A=B/", "/api/projects/Proj_A?A=B/"),
+            ("/HEALTH/", "/health"),
+            ("/", "/"),
+            ("/api/Team-Members?x", "/api/team-members?x"),
+            ("/api/tasks/%41", "/api/tasks/%41"),
+            ("http://localhost:1/API/tasks", "http://localhost:1/api/tasks"),
+        ] {
+            assert_eq!(normal(written).as_deref(), Ok(meant), "{written}");
+        }
+    }
+
+    #[test]
+    fn an_escape_that_is_none_is_refused() {
+        for path in ["/a/%", "/a/%z1", "/a/%4", "/a/%ff"] {
+            assert_eq!(normal(path), Err(BadEscape), "{path}");
+        }
+    }
+}
