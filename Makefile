@@ -1,0 +1,42 @@
+# Everything one does with this repository. `make help` lists it.
+
+CARGO ?= cargo
+# Where `make run` keeps its data; the default is the configuration's own (~/.maestro/data).
+DATA ?=
+# Further options for `maestrod run`, as in ARGS="--port 4000 --redis off".
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint fmt bench
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo '  make run DATA=/srv/maestro ARGS="--port 4000"'
+
+run: ## install what is missing, build, and run the hub here until Ctrl-C
+	@sh tests/install-deps.sh build
+	@sh tests/install-deps.sh redis || echo "no redis-server: the hub runs in embedded mode, on this machine alone"
+	$(CARGO) build --release --locked
+	@exec target/release/maestrod run \
+	  $(if $(DATA),--data-dir "$(DATA)/data" --set session_dir="$(DATA)/sessions") $(ARGS)
+
+build: ## build maestrod and maestroctl into target/release
+	$(CARGO) build --release --locked
+
+# Format and lints first: they answer within seconds what a test run would hide behind minutes.
+test: ## install what the tests need, and run everything that must hold
+	sh tests/install-deps.sh
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) test --locked
+
+lint: ## check format and lints only
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+fmt: ## format everything
+	$(CARGO) fmt
+
+bench: ## measure what docs/BENCHMARKS.md records
+	$(CARGO) bench --locked

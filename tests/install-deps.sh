@@ -1,0 +1,52 @@
+#!/bin/sh
+# Installs what maestro and its tests use besides Rust, if it is missing and if we may.
+#
+#   tests/install-deps.sh            everything the tests need
+#   tests/install-deps.sh redis ...  only these groups
+#
+# A new need is one line in a group below, or a new group named in `all`.
+# Ends with 1 if something is missing that could not be installed, and says what.
+set -u
+
+all="build redis"
+
+group() {
+    case $1 in
+        build) need cc build-essential - ;;
+        redis) need redis-server redis-server redis ;;
+        *) echo "unknown group: $1 (there are: $all)" >&2; exit 64 ;;
+    esac
+}
+
+# need COMMAND DEBIAN-PACKAGE HOMEBREW-FORMULA ("-" where there is none)
+need() {
+    command -v "$1" >/dev/null 2>&1 && return 0
+    if command -v apt-get >/dev/null 2>&1 && [ "$2" != - ]; then
+        echo "$1 is missing: installing $2 with apt-get"
+        with_apt "$2"
+    elif command -v brew >/dev/null 2>&1 && [ "$3" != - ]; then
+        echo "$1 is missing: installing $3 with brew"
+        brew install "$3"
+    fi
+    command -v "$1" >/dev/null 2>&1 && return 0
+    echo "$1 is missing and could not be installed" >&2
+    missing=1
+}
+
+with_apt() {
+    if [ "$(id -u)" = 0 ]; then sudo=
+    elif command -v sudo >/dev/null 2>&1; then sudo=sudo
+    else echo "installing needs root, and there is no sudo" >&2; return 1
+    fi
+    # A fresh machine has no package lists yet.
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$1" && return 0
+    $sudo apt-get update -q &&
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$1"
+}
+
+missing=0
+PATH=$PATH:/usr/sbin:/sbin
+# shellcheck disable=SC2086 # the words of the list are the groups
+[ $# -gt 0 ] || set -- $all
+for name in "$@"; do group "$name"; done
+exit $missing
