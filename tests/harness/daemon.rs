@@ -108,7 +108,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    fn spawn(setup: Setup) -> Self {
+    /// Starts it without waiting for anything.
+    pub fn spawn(setup: Setup) -> Self {
         // What an earlier daemon of this place left must not be taken for this one's.
         let _ = fs::remove_file(setup.place.server_url_file());
         Self::spawn_beside(setup)

@@ -1,0 +1,128 @@
+//! A client that costs next to nothing: blocking sockets, requests as ready bytes.
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    net::TcpStream,
+};
+
+use serde_json::Value;
+
+/// A kept-alive HTTP/1.1 connection.
+pub struct Connection {
+    stream: BufReader<TcpStream>,
+    line: String,
+    body: Vec<u8>,
+}
+
+/// What matters of an answer.
+pub struct Answer {
+    pub status: u16,
+}
+
+impl Connection {
+    pub fn open(port: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream: BufReader::with_capacity(64 * 1024, stream),
+            line: String::new(),
+            body: Vec::new(),
+        })
+    }
+
+    pub fn ask(&mut self, request: &[u8]) -> io::Result<Answer> {
+        self.send(request)?;
+        self.receive()
+    }
+
+    pub fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(request)
+    }
+
+    pub fn receive(&mut self) -> io::Result<Answer> {
+        let (mut status, mut length) = (0, 0);
+        loop {
+            self.line.clear();
+            if self.stream.read_line(&mut self.line)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let line = self.line.trim_end();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(rest) = line.strip_prefix("HTTP/1.1 ") {
+                status = rest.get(..3).and_then(|code| code.parse().ok()).unwrap_or(0);
+            } else if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().unwrap_or(0);
+            }
+        }
+        self.body.resize(length, 0);
+        self.stream.read_exact(&mut self.body)?;
+        Ok(Answer { status })
+    }
+}
+
+/// A raw WebSocket that is only listened to.
+pub struct RawSocket {
+    stream: BufReader<TcpStream>,
+}
+
+impl RawSocket {
+    pub fn open(port: u16) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")?;
+        let mut stream = BufReader::with_capacity(64 * 1024, stream);
+        let mut line = String::new();
+        while stream.read_line(&mut line)? > 2 {
+            line.clear();
+        }
+        Ok(Self { stream })
+    }
+
+    /// The next frame's payload (RFC 6455 section 5.2; servers do not mask).
+    pub fn next(&mut self) -> io::Result<Vec<u8>> {
+        let mut head = [0; 2];
+        self.stream.read_exact(&mut head)?;
+        let length = match head[1] & 0x7f {
+            126 => {
+                let mut wide = [0; 2];
+                self.stream.read_exact(&mut wide)?;
+                usize::from(u16::from_be_bytes(wide))
+            }
+            127 => {
+                let mut wide = [0; 8];
+                self.stream.read_exact(&mut wide)?;
+                u64::from_be_bytes(wide) as usize
+            }
+            short => usize::from(short),
+        };
+        let mut payload = vec![0; length];
+        self.stream.read_exact(&mut payload)?;
+        Ok(payload)
+    }
+}
+
+pub fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
+}
+
+pub fn post(path: &str, body: &Value) -> Vec<u8> {
+    with_body("POST", path, "", body)
+}
+
+pub fn post_minimal(path: &str, body: &Value) -> Vec<u8> {
+    with_body("POST", path, "Prefer: return=minimal\r\n", body)
+}
+
+pub fn patch(path: &str, body: &Value) -> Vec<u8> {
+    with_body("PATCH", path, "", body)
+}
+
+fn with_body(method: &str, path: &str, header: &str, body: &Value) -> Vec<u8> {
+    let body = body.to_string();
+    let length = body.len();
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{header}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+}
