@@ -38,6 +38,18 @@ impl<T> Maybe<T> {
         }
     }
 
+    /// The value, if the field is there at all; null empties it. For fields that cannot be null themselves.
+    pub fn emptied(self) -> Option<T>
+    where
+        T: Default,
+    {
+        match self {
+            Self::Absent => None,
+            Self::Null => Some(T::default()),
+            Self::Value(value) => Some(value),
+        }
+    }
+
     /// Takes over `wish` unless it is absent.
     pub fn replace_with(&mut self, wish: Self) {
         if !wish.is_absent() {

@@ -10,7 +10,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use crate::domain::{Id, Kind};
@@ -139,6 +139,31 @@ where
     T::deserialize(value).map(Some).map_err(D::Error::custom)
 }
 
+/// For `#[serde(default, deserialize_with = "given")]`: what is there must be a `T`, so null is refused.
+pub fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A JSON object whose values are all texts, in the order sent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
+pub struct TextMap(pub Map<String, Value>);
+
+impl TryFrom<Map<String, Value>> for TextMap {
+    type Error = String;
+
+    fn try_from(map: Map<String, Value>) -> Result<Self, String> {
+        match map.iter().find(|(_, value)| !value.is_string()) {
+            Some((key, _)) => Err(format!("the value of `{key}` must be a string")),
+            None => Ok(Self(map)),
+        }
+    }
+}
+
 /// As JavaScript sees it.
 pub fn is_falsy(value: &Value) -> bool {
     match value {
@@ -234,6 +259,40 @@ mod tests {
             refusal(r#"{"name":{}}"#),
             (400, "`name`: invalid type: map, expected a string".into())
         );
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    struct Patch {
+        #[serde(deserialize_with = "given")]
+        tags: Option<Vec<String>>,
+        env: TextMap,
+    }
+
+    #[test]
+    fn what_is_given_must_be_a_value_and_the_values_of_an_environment_must_be_texts() {
+        assert!(parse::<Patch>(b"{}").unwrap().tags.is_none());
+        assert_eq!(parse::<Patch>(br#"{"tags":[]}"#).unwrap().tags, Some(vec![]));
+        let env = parse::<Patch>(br#"{"env":{"Z":"1","A":"2"}}"#).unwrap().env.0;
+        assert_eq!(Value::from(env).to_string(), r#"{"Z":"1","A":"2"}"#);
+        for (wrong, told) in [
+            (
+                r#"{"tags":null}"#,
+                "`tags`: invalid type: null, expected a sequence",
+            ),
+            (
+                r#"{"env":{"PORT":3000}}"#,
+                "`env`: the value of `PORT` must be a string",
+            ),
+            (r#"{"env":[]}"#, "`env`: invalid type: sequence, expected a map"),
+        ] {
+            match parse::<Patch>(wrong.as_bytes()).unwrap_err() {
+                RouteError::Request(status, _, message) => {
+                    assert_eq!((status.as_u16(), message.as_str()), (400, told));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! The contract's REST routes, one file per resource: parse → app → wire.
 
 mod claims;
+mod histories;
 mod mail;
 mod members;
+mod modals;
+mod orderings;
 mod projects;
+mod sessions;
+mod tasks;
 mod workflows;
 
 use axum::Router;
@@ -14,6 +19,11 @@ use super::Hub;
 pub(super) fn routes() -> Router<Hub> {
     Router::new()
         .merge(projects::routes())
+        .merge(tasks::routes())
+        .merge(sessions::routes())
+        .merge(histories::routes())
+        .merge(modals::routes())
+        .merge(orderings::routes())
         .merge(claims::routes())
         .merge(mail::routes())
         .merge(members::routes())

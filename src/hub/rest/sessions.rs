@@ -1,0 +1,158 @@
+//! `/api/sessions`: the sessions themselves and their tasks (API.md section 7).
+
+use axum::{
+    Router,
+    extract::State,
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::task::spawn_blocking;
+
+use crate::app::App;
+use crate::domain::{
+    Maybe, NeedsInput, NewSession, Refusal, SessionHead, SessionId, SessionKind, SessionWish, TaskKind,
+};
+
+use super::super::{
+    Hub,
+    body::{Body, One, TextMap, Two, falsy, given},
+    error::RouteError,
+    query::{Filter, Param, Params},
+    reply::{self, Answer, List, Wanted},
+};
+use super::tasks::project_of;
+
+pub(super) fn routes() -> Router<Hub> {
+    Router::new()
+        .route("/api/sessions", get(list).post(create))
+        .route("/api/sessions/{id}", get(show).patch(update).delete(remove))
+        .route("/api/sessions/{id}/tasks/{task}", post(link).delete(unlink))
+}
+
+async fn list(State(app): State<App>, query: Params) -> Answer {
+    let (project, status) = (query.filter("projectId"), query.filter("status"));
+    let (parent, task) = (query.filter("parentSessionId"), query.filter("taskId"));
+    let active = query.get("active") == Param::One("true");
+    let keep = |head: &SessionHead| {
+        project.passes(head.project_id.as_str())
+            && status.passes(&head.status)
+            && parent.passes(head.parent_session_id.as_deref().unwrap_or_default())
+            && has_task(task, head)
+            && !(active && head.status == "completed")
+    };
+    let sessions = app.sessions(project_of(project).as_ref(), keep).await?;
+    // Thousands of histories are tens of megabytes: written where nobody waits for the thread.
+    let answer = spawn_blocking(move || reply::ok(&List(&sessions))).await;
+    answer.map_err(|_| RouteError::stopping())
+}
+
+fn has_task(filter: Filter<'_>, head: &SessionHead) -> bool {
+    match filter {
+        Filter::Any => true,
+        Filter::Is(task) => head.task_ids.iter().any(|id| id == task),
+        Filter::Nothing => false,
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Create {
+    #[serde(deserialize_with = "falsy")]
+    id: Option<String>,
+    #[serde(deserialize_with = "falsy")]
+    project_id: Option<String>,
+    #[serde(deserialize_with = "falsy")]
+    task_ids: Option<Vec<String>>,
+    #[serde(deserialize_with = "falsy")]
+    task_id: Option<String>,
+    #[serde(deserialize_with = "falsy")]
+    name: Option<String>,
+    #[serde(deserialize_with = "falsy")]
+    status: Option<String>,
+    #[serde(deserialize_with = "falsy")]
+    env: Option<TextMap>,
+    agent_id: Maybe<String>,
+    metadata: Maybe<Value>,
+    #[serde(deserialize_with = "falsy")]
+    parent_session_id: Option<String>,
+    #[serde(rename = "_suppressCreatedEvent")]
+    quiet: Value,
+}
+
+async fn create(State(app): State<App>, wanted: Wanted, Body(body): Body<Create>) -> Answer {
+    let tasks = body.task_ids.or(body.task_id.map(|task| vec![task]));
+    let task_ids = tasks.ok_or_else(|| RouteError::check("taskIds is required"))?;
+    let id = body.id.as_deref().map(SessionId::parse).transpose();
+    let wish = NewSession {
+        id: id.map_err(|error| Refusal::invalid(format!("Session ID is invalid: {error}")))?,
+        task_ids,
+        name: body.name,
+        status: body.status,
+        env: body.env.unwrap_or_default().0,
+        agent_id: body.agent_id,
+        metadata: body.metadata,
+        parent_session_id: body.parent_session_id,
+        quiet: body.quiet == true,
+    };
+    let project = body.project_id.unwrap_or_default();
+    Ok(wanted.created(&app.create_session(project, wish).await?))
+}
+
+async fn show(State(app): State<App>, One(id): One<SessionKind>) -> Answer {
+    Ok(reply::ok(&app.session(&id).await?))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Update {
+    #[serde(deserialize_with = "given")]
+    task_ids: Option<Vec<String>>,
+    #[serde(deserialize_with = "given")]
+    status: Option<String>,
+    agent_id: Maybe<String>,
+    #[serde(deserialize_with = "given")]
+    env: Option<TextMap>,
+    #[serde(deserialize_with = "given")]
+    events: Option<Vec<Map<String, Value>>>,
+    #[serde(deserialize_with = "given")]
+    timeline: Option<Vec<Map<String, Value>>>,
+    needs_input: Maybe<NeedsInput>,
+}
+
+impl From<Update> for SessionWish {
+    fn from(body: Update) -> Self {
+        let entries = |list: Vec<Map<String, Value>>| list.into_iter().map(Value::Object).collect();
+        Self {
+            task_ids: body.task_ids,
+            status: body.status,
+            agent_id: body.agent_id,
+            env: body.env.map(|env| env.0),
+            events: body.events.map(entries),
+            timeline: body.timeline.map(entries),
+            needs_input: body.needs_input,
+        }
+    }
+}
+
+async fn update(
+    State(app): State<App>,
+    wanted: Wanted,
+    One(id): One<SessionKind>,
+    Body(body): Body<Update>,
+) -> Answer {
+    Ok(wanted.ok(&app.update_session(id, body.into()).await?))
+}
+
+async fn remove(State(app): State<App>, wanted: Wanted, One(id): One<SessionKind>) -> Answer {
+    app.delete_session(id.clone()).await?;
+    Ok(wanted.ok(&json!({"success": true, "id": id})))
+}
+
+async fn link(State(app): State<App>, wanted: Wanted, Two(id, task): Two<SessionKind, TaskKind>) -> Answer {
+    Ok(wanted.ok(&app.link_session(id, task).await?))
+}
+
+async fn unlink(State(app): State<App>, wanted: Wanted, Two(id, task): Two<SessionKind, TaskKind>) -> Answer {
+    Ok(wanted.ok(&app.unlink_session(id, task).await?))
+}
