@@ -12,6 +12,7 @@ pub mod bus; // delivers committed events
 pub mod locks; // leases with fencing numbers
 pub mod mail; // where mail is kept: embedded, or in Redis Streams
 pub mod clock; // the only wall clock
+pub mod store; // durable state: one SQLite file, with the records in memory
 
 pub mod hub; // everything clients see
 pub mod control; // the local socket: what an operator may ask of the running daemon
