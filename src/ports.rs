@@ -30,11 +30,6 @@ pub trait View {
     fn session_head(&self, id: &SessionId) -> Option<Arc<crate::domain::SessionHead>>;
     /// All sessions, or those of one project, without their histories.
     fn session_heads(&self, project: Option<&ProjectId>) -> Vec<Arc<crate::domain::SessionHead>>;
-    /// One session without its histories: costs no disk.
-    fn session_head(&self, id: &SessionId) -> Option<Arc<crate::domain::SessionHead>> {
-        let heads = self.session_heads(None);
-        heads.into_iter().find(|head| head.id == *id)
-    }
     /// Sessions that work on a task (its id is among their `task_ids`), without their histories.
     fn sessions_of_task(&self, task: &str) -> Vec<Arc<crate::domain::SessionHead>> {
         let mut heads = self.session_heads(None);
