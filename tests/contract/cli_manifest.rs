@@ -198,3 +198,17 @@ async fn a_program_that_writes_something_else_is_reported() {
     let setup = setup_with_program(r#"echo 'not json' > "$output""#);
     refuses_with(setup, "Failed to read manifest: ").await;
 }
+
+#[tokio::test]
+async fn a_program_that_hangs_is_ended_and_reported() {
+    let setup = setup_with_program(r#"echo $$ > "$here/pid"; exec sleep 600"#)
+        .config("[manifest]\ntimeout = \"500ms\"\n");
+    let place = setup.place().clone();
+    refuses_with(setup, "").await;
+    let pid = lines(&place.root().join("bin/pid"))[0].parse().expect("a pid");
+    crate::harness::eventually("the program is gone", || async move {
+        let pid = nix::unistd::Pid::from_raw(pid);
+        nix::sys::signal::kill(pid, None).is_err().then_some(())
+    })
+    .await;
+}
