@@ -373,3 +373,35 @@ async fn connections_end_when_the_server_stops() {
     let (status, _) = tokio::join!(daemon.stop(), socket.closed());
     assert_eq!(status.code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_client_that_stops_reading_is_cut_off_and_others_do_not_notice() {
+    let mut scene = Scene::new().await;
+    let session = scene.session(json!({})).await;
+    scene.events().await;
+    let mut stalled = scene.daemon.listen().await;
+    let page = "x".repeat(1024 * 1024);
+    let mut cut_off = false;
+    // Far more than a client's queue and the kernel's buffers hold.
+    for n in 0..64 {
+        let modal = json!({"modalId": format!("m{n}"), "html": page});
+        let path = format!("/api/sessions/{session}/modal");
+        scene.daemon.post(&path, modal).await.expect(200);
+        assert_eq!(
+            scene.events().await,
+            ["session:modal"],
+            "the other client sees number {n}"
+        );
+        cut_off = scene.get("/ws-status").await["connectedClients"] == 1;
+        if cut_off {
+            break;
+        }
+    }
+    if !cut_off {
+        crate::harness::eventually("the stalled client is forgotten", || async {
+            (scene.get("/ws-status").await["connectedClients"] == 1).then_some(())
+        })
+        .await;
+    }
+    stalled.closed().await;
+}
