@@ -21,7 +21,7 @@ The file is the first of: `--config FILE`, `$MAESTRO_CONFIG`, `$XDG_CONFIG_HOME/
 set with `--set KEY=VALUE`. Lists are written as TOML lists, or comma-separated in variables and options. Relative
 paths are relative to the file they stand in; `~` is your home.
 
-*Live* keys change at a reload (SIGHUP, `maestroctl reload`); the others at the next start, and a reload names them.
+*Live* keys change at a reload (SIGHUP, `maestroctl config reload`); the others at the next start, and a reload names them.
 ";
 
 /// The whole reference as Markdown.

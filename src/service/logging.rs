@@ -191,6 +191,7 @@ impl Display for Chain<'_> {
 mod tests {
     use std::{
         io::Write,
+        path::Path,
         sync::{Arc, Mutex},
     };
 
@@ -290,6 +291,20 @@ mod tests {
             |colour| logged(Destination::Text { colour }, "info", |_| info!("hello")).contains('\u{1b}');
         assert!(!colours(false));
         assert!(colours(true));
+    }
+
+    #[test]
+    fn without_a_journal_the_lines_still_go_somewhere() {
+        let mut went = Destination::Journal;
+        let text = logged(Destination::Journal, "info", |logging| {
+            went = logging.destination;
+            info!("hello");
+        });
+        assert_eq!(text.contains("hello"), went != Destination::Journal);
+        assert_eq!(
+            went == Destination::Journal,
+            Path::new("/run/systemd/journal/socket").exists()
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Who started us and will start us again, and how long it lets us stop. Decided from facts, once, at start.
 
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
+
+use tokio::time::timeout;
 
 /// The init system that runs us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +126,37 @@ impl StopProfile {
         }
     }
 }
+
+/// How long launchd waits for our end, if it says so: `ask` is given a job as `domain/label` and answers what is
+/// printed about it; [`launchctl_print`] is the real one.
+pub async fn launchd_exit_timeout(
+    label: &str,
+    uid: u32,
+    ask: impl AsyncFn(String) -> Option<String>,
+) -> Option<Duration> {
+    for domain in [format!("gui/{uid}"), format!("user/{uid}"), "system".to_owned()] {
+        if let Some(printed) = ask(format!("{domain}/{label}")).await {
+            return parse_exit_timeout(&printed);
+        }
+    }
+    None
+}
+
+/// Asks launchd about a job; `None` if it does not know it, or does not answer.
+pub async fn launchctl_print(job: String) -> Option<String> {
+    let mut command = tokio::process::Command::new("/bin/launchctl");
+    command
+        .arg("print")
+        .arg(job)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let answer = timeout(PATIENCE, command.output()).await.ok()?.ok()?;
+    let known = answer.status.success();
+    known.then(|| String::from_utf8_lossy(&answer.stdout).into_owned())
+}
+
+/// How long launchctl may take: this is asked at start, and the answer only makes a stop more generous.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The exit timeout in the output of `launchctl print <domain>/<label>`: a line `exit timeout = 5`, in seconds.
 pub fn parse_exit_timeout(printed: &str) -> Option<Duration> {
@@ -258,5 +291,21 @@ mod tests {
         assert_eq!(parse_exit_timeout(printed), Some(Duration::from_secs(30)));
         assert_eq!(parse_exit_timeout("\texit timeout = soon\n"), None);
         assert_eq!(parse_exit_timeout("Could not find service"), None);
+    }
+
+    #[tokio::test]
+    async fn launchd_is_asked_domain_by_domain_until_one_knows_the_job() {
+        let ask = async |job: String| (job == "user/501/dev.m").then(|| "\texit timeout = 30\n".to_owned());
+        assert_eq!(
+            launchd_exit_timeout("dev.m", 501, ask).await,
+            Some(Duration::from_secs(30))
+        );
+        assert_eq!(launchd_exit_timeout("other", 501, ask).await, None);
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    #[tokio::test]
+    async fn where_there_is_no_launchd_nothing_is_known() {
+        assert_eq!(launchctl_print("system/x".into()).await, None);
     }
 }
