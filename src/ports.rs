@@ -1,12 +1,18 @@
 //! The edges, one page of traits. A port exists when it has two honest implementations; otherwise call the thing.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use thiserror::Error;
 
 use crate::domain::{
-    Event, Letter, Mail, MailId, Member, MemberId, Millis, Mint, Ordering, OrderingKind, Project, ProjectId,
-    Published, Refusal, SendKey, Session, SessionId, Task, TaskId,
+    Event, Letter, Mail, MailId, ManifestOrder, Member, MemberId, Millis, Mint, Ordering, OrderingKind,
+    Project, ProjectId, Published, Refusal, SendKey, Session, SessionHead, SessionId, Task, TaskId,
 };
 
 /// A boxed future: what an object-safe asynchronous method returns.
@@ -27,11 +33,11 @@ pub trait View {
     /// One session with its histories.
     fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError>;
     /// One session without its histories: never reads the disk.
-    fn session_head(&self, id: &SessionId) -> Option<Arc<crate::domain::SessionHead>>;
+    fn session_head(&self, id: &SessionId) -> Option<Arc<SessionHead>>;
     /// All sessions, or those of one project, without their histories.
-    fn session_heads(&self, project: Option<&ProjectId>) -> Vec<Arc<crate::domain::SessionHead>>;
+    fn session_heads(&self, project: Option<&ProjectId>) -> Vec<Arc<SessionHead>>;
     /// Sessions that work on a task (its id is among their `task_ids`), without their histories.
-    fn sessions_of_task(&self, task: &str) -> Vec<Arc<crate::domain::SessionHead>> {
+    fn sessions_of_task(&self, task: &str) -> Vec<Arc<SessionHead>> {
         let mut heads = self.session_heads(None);
         heads.retain(|head| head.task_ids.iter().any(|id| id == task));
         heads
@@ -231,35 +237,15 @@ pub trait Clock: Send + Sync + 'static {
 
 /// Makes the manifest of a new session (MANIFEST.md).
 pub trait Manifests: Send + Sync + 'static {
-    /// The manifest, written to `order.output` as well.
-    fn generate(&self, order: ManifestOrder) -> Pending<'_, Result<serde_json::Value, ManifestError>>;
-}
-
-/// What a manifest is to say.
-#[derive(Clone, Debug)]
-pub struct ManifestOrder {
-    /// `execute` or `coordinate`.
-    pub mode: String,
-    /// The project.
-    pub project: Arc<Project>,
-    /// Its tasks, in order.
-    pub tasks: Vec<Arc<Task>>,
-    /// Skill names.
-    pub skills: Vec<String>,
-    /// Model, if one was resolved.
-    pub model: Option<String>,
-    /// Agent program, if one was resolved.
-    pub agent_tool: Option<String>,
-    /// Tasks to read first.
-    pub reference_task_ids: Vec<String>,
-    /// Ids of the identities of the session, unknown ones included.
-    pub identity_ids: Vec<String>,
-    /// Ids of the members to delegate to.
-    pub delegate_ids: Vec<String>,
-    /// Every member named above that exists, defaults and overrides applied.
-    pub members: Vec<Arc<Member>>,
-    /// Absolute path of the manifest file; its folder is made.
-    pub output: std::path::PathBuf,
+    /// The manifest, written to `output` as well, an absolute path whose folder is made. Leaves nothing behind if it
+    /// fails or is given up.
+    fn generate(
+        &self,
+        order: ManifestOrder,
+        output: PathBuf,
+    ) -> Pending<'_, Result<serde_json::Value, ManifestError>>;
+    /// Removes a manifest that was made in vain, with its folder.
+    fn discard(&self, output: &Path);
 }
 
 /// Why there is no manifest. The texts are the contract's reasons (MANIFEST.md section 1).

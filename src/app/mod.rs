@@ -15,6 +15,7 @@ mod modals;
 mod orderings;
 mod projects;
 mod sessions;
+mod spawn;
 mod tasks;
 
 use std::{path::PathBuf, sync::Arc};
@@ -23,6 +24,7 @@ pub use error::AppError;
 pub use mail_waiters::MailWaiters;
 pub use members::{find_member, list_members};
 pub use modals::NewModal;
+pub use spawn::{SpawnError, Spawned};
 
 use crate::domain::Millis;
 use crate::ports::{Clock, Locks, Mailbox, Manifests, Store, View};

@@ -4,12 +4,12 @@
 //! exported files and the stored rows all promise that one shape.
 
 mod change;
-mod default_member;
 mod claim;
 mod event;
 mod id;
 mod log;
 mod mail;
+mod manifest;
 mod maybe;
 mod member;
 mod ordering;
@@ -18,13 +18,13 @@ mod refusal;
 #[cfg(test)]
 mod samples;
 mod session;
+mod spawn;
 mod task;
 mod time;
 mod workflow;
 
 pub use change::Change;
 pub use claim::Claim;
-pub use default_member::DefaultMember;
 pub use event::{
     Event, ModalAction, ModalClosed, ModalShown, PromptSend, Published, Remote, SpawnAnnouncement,
 };
@@ -37,8 +37,9 @@ pub use mail::{
     InboxQuery, Letter, Mail, MailPriority, MailScope, MailType, NewMail, Problem, SendKey, SendKeyError,
     WaitQuery, arrange_inbox, mail_path_id, recipients,
 };
+pub use manifest::{ManifestOrder, Mode, UnknownTool};
 pub use maybe::Maybe;
-pub use member::{Member, MemberStatus, MemberWish, NewMember};
+pub use member::{DefaultMember, Member, MemberStatus, MemberWish, NewMember};
 pub use ordering::{Ordering, OrderingKind};
 pub use project::{NewProject, Project, ProjectWish};
 pub use refusal::Refusal;
@@ -46,6 +47,7 @@ pub use session::{
     Ending, Machine, NeedsInput, NewDoc, NewEntry, NewSession, Prompt, PromptMode, Session, SessionHead,
     SessionWish, Snapshot, is_provider_key,
 };
+pub use spawn::{PROVIDER_VARIABLES, SpawnPlace, SpawnPlan, SpawnRefusal, SpawnScene, SpawnWish};
 pub use task::{NewTask, Task, TaskDoc, TaskEdit, TaskReport, TaskWish, deletion_order, docs_of_task};
 pub use time::Millis;
 pub use workflow::{Phase, WorkflowTemplate};

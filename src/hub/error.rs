@@ -8,8 +8,8 @@ use axum::{
 use serde_json::{Value, json};
 use tracing::error;
 
-use crate::app::AppError;
-use crate::domain::{Id, Kind, Problem, Refusal};
+use crate::app::{AppError, SpawnError};
+use crate::domain::{Id, Kind, Problem, Refusal, SpawnRefusal};
 use crate::ports::{LockError, MailError, StoreError};
 
 use super::reply;
@@ -62,6 +62,54 @@ impl RouteError {
 impl<E: Into<AppError>> From<E> for RouteError {
     fn from(error: E) -> Self {
         Self::App(error.into())
+    }
+}
+
+/// Form G for what is about the spawn; what is about the hub itself is as everywhere.
+impl From<SpawnError> for RouteError {
+    fn from(error: SpawnError) -> Self {
+        let failed = |code, message: &str| Self::Coded {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code,
+            message: message.to_owned(),
+            details: None,
+        };
+        match error {
+            SpawnError::Refused(refusal) => {
+                let (status, code) = spawn_status(&refusal);
+                let details = match &refusal {
+                    SpawnRefusal::TaskNotFound(id) => Some(json!({"taskId": id})),
+                    _ => None,
+                };
+                Self::Coded {
+                    status,
+                    code,
+                    message: refusal.to_string(),
+                    details,
+                }
+            }
+            SpawnError::Failed(e @ AppError::Manifest(_)) => {
+                failed("manifest_generation_failed", &e.to_string())
+            }
+            SpawnError::Failed(AppError::Store(e @ StoreError::Engine(_))) => {
+                error!("a spawn failed: {e}");
+                failed("spawn_error", "The store failed. The hub's log says why.")
+            }
+            SpawnError::Failed(error) => Self::App(error),
+        }
+    }
+}
+
+fn spawn_status(refusal: &SpawnRefusal) -> (StatusCode, &'static str) {
+    match refusal {
+        SpawnRefusal::MissingProjectId => (StatusCode::BAD_REQUEST, "missing_project_id"),
+        SpawnRefusal::InvalidTaskIds => (StatusCode::BAD_REQUEST, "invalid_task_ids"),
+        SpawnRefusal::InvalidSpawnSource => (StatusCode::BAD_REQUEST, "invalid_spawn_source"),
+        SpawnRefusal::MissingSessionId => (StatusCode::BAD_REQUEST, "missing_session_id"),
+        SpawnRefusal::ParentNotFound(_) => (StatusCode::NOT_FOUND, "parent_session_not_found"),
+        SpawnRefusal::TaskNotFound(_) => (StatusCode::NOT_FOUND, "task_not_found"),
+        SpawnRefusal::InvalidMode => (StatusCode::BAD_REQUEST, "invalid_mode"),
+        SpawnRefusal::ProjectNotFound(_) => (StatusCode::NOT_FOUND, "project_not_found"),
     }
 }
 

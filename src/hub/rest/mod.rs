@@ -8,6 +8,7 @@ mod modals;
 mod orderings;
 mod projects;
 mod sessions;
+mod spawn;
 mod tasks;
 mod workflows;
 
@@ -27,5 +28,6 @@ pub(super) fn routes() -> Router<Hub> {
         .merge(claims::routes())
         .merge(mail::routes())
         .merge(members::routes())
+        .merge(spawn::routes())
         .merge(workflows::routes())
 }

@@ -3,7 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Maybe, Member, MemberId, MemberStatus, Millis, ProjectId};
+use crate::domain::{Maybe, MemberId, Millis, ProjectId};
+
+use super::{Member, MemberStatus};
 
 /// One of the five, in the contract's order (API.md section 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
