@@ -1,0 +1,8 @@
+//! The programs we keep running: what they are started with, how they are asked, what their ends mean.
+//!
+//! How patiently they are restarted is the supervisor's business; which of them run is the daemon's.
+
+mod binary;
+mod redis;
+
+pub use self::redis::{Fsync, Login, Redis, RedisError, RedisParams, Tcp, redis_server};
