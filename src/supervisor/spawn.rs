@@ -3,6 +3,8 @@
 //! No session of its own (launchd could not sweep it), no parent-death signal (a child shall survive us and
 //! be adopted), no pipe (nobody must keep reading for the child to live).
 
+#![allow(unsafe_code)] // between fork and exec there are system calls and nothing else
+
 use std::{
     ffi::{OsStr, OsString},
     fs::File,

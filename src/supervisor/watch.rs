@@ -27,6 +27,7 @@ pub enum Watch {
 impl Watch {
     /// Watches the process; must be called in a tokio runtime. Falls back to asking if the kernel will not
     /// tell (old kernel, seccomp). The error is that of a process that is gone.
+    #[allow(unsafe_code)] // tokio asks for a promise about the descriptor
     pub fn new(identity: &Identity) -> io::Result<Watch> {
         match open(identity.pid) {
             // SAFETY: an owned descriptor stays open and the same for as long as the AsyncFd owns it.
@@ -100,6 +101,7 @@ fn pidfd_signal(fd: &OwnedFd, signal: Signal) -> io::Result<()> {
 /// A kqueue with the one event NOTE_EXIT is readable once the process ended; it works for processes that are
 /// not our children, and fails with ESRCH if there is none (kqueue(2)).
 #[cfg(target_os = "macos")]
+#[allow(unsafe_code)] // nix offers no owned kqueue descriptor
 fn open(pid: i32) -> io::Result<OwnedFd> {
     use std::os::fd::FromRawFd;
 

@@ -1,5 +1,7 @@
 //! Identity from libproc (`<libproc.h>`, `<sys/proc_info.h>`): PROC_PIDTBSDINFO holds status and start time.
 
+#![allow(unsafe_code)] // libproc and sysctl have no safe binding here
+
 use std::{
     ffi::{CStr, OsStr},
     fs, io, mem,
