@@ -42,6 +42,12 @@ pub trait View {
         heads.retain(|head| head.task_ids.iter().any(|id| id == task));
         heads
     }
+    /// All stored members, of projects that do not exist as well.
+    fn every_member(&self) -> Vec<Arc<Member>>;
+    /// All changes to default members, by project and member.
+    fn every_override(&self) -> Vec<Override>;
+    /// All saved arrangements.
+    fn every_ordering(&self) -> Vec<Arc<Ordering>>;
     /// Number of the last event that led to this state; 0 if there was none in this epoch.
     fn seq(&self) -> u64 {
         0
@@ -65,6 +71,13 @@ pub trait View {
     /// A saved arrangement.
     fn ordering(&self, kind: OrderingKind, project: &ProjectId) -> Option<Arc<Ordering>>;
 }
+
+/// What a project changed in one of its default members.
+pub type Override = (
+    ProjectId,
+    MemberId,
+    Arc<serde_json::Map<String, serde_json::Value>>,
+);
 
 /// A state that can be changed: everything put, removed and emitted in one transaction is committed together, or not
 /// at all. Reads see the transaction's own changes.
@@ -176,6 +189,19 @@ pub trait Mailbox: Send + Sync + 'static {
     fn thread<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Vec<Mail>, MailError>>;
     /// Deletes a mail and returns what it was; `None` if there was none.
     fn delete<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>>;
+}
+
+/// Mail that is carried from or to elsewhere as it is, ids and times included.
+pub trait MailArchive: Send + Sync {
+    /// Stores mails together, or none of them; one whose id is there already is left as it is. Answers how many were
+    /// new; durable when it answers.
+    fn put(&self, mails: Vec<Mail>) -> Pending<'_, Result<u64, MailError>>;
+    /// Up to `most` mails of all projects, by id, beginning after one.
+    fn page<'a>(
+        &'a self,
+        after: Option<&'a MailId>,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>>;
 }
 
 /// One letter to one or more recipients.

@@ -3,6 +3,8 @@
 //! Every row an inbox has to skip would be paid at each poll, so the index leads straight to a recipient's own mail:
 //! project, recipient, time. It does not decide who receives what, or wake anybody.
 
+mod archive;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row};

@@ -195,6 +195,17 @@ macro_rules! view_of_model {
         fn ordering(&self, kind: OrderingKind, project: &ProjectId) -> Option<Arc<Ordering>> {
             self.model.orderings.get(&(kind, project.clone())).cloned()
         }
+        fn every_member(&self) -> Vec<Arc<Member>> {
+            self.model.members.records().cloned().collect()
+        }
+        fn every_override(&self) -> Vec<crate::ports::Override> {
+            let all = self.model.overrides.iter();
+            all.map(|((project, id), changes)| (project.clone(), id.clone(), changes.clone()))
+                .collect()
+        }
+        fn every_ordering(&self) -> Vec<Arc<Ordering>> {
+            self.model.orderings.values().cloned().collect()
+        }
         fn seq(&self) -> u64 {
             self.model.seq
         }
