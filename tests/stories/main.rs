@@ -1,0 +1,10 @@
+//! What the people and programs around the hub do with it, told through the real binary: one file per actor.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // this is how a test fails
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod agent;
+mod crowd;
+mod desktop;
