@@ -76,13 +76,8 @@ impl App {
     pub fn docs_of_task(&self, id: &TaskId) -> Result<Vec<TaskDoc>, AppError> {
         let view = self.view();
         known::task(&*view, id)?;
-        let works_on_it = |ids: &[String]| ids.iter().any(|task| task == id.as_str());
-        let sessions: Vec<SessionId> = view
-            .session_heads(None)
-            .into_iter()
-            .filter(|head| works_on_it(&head.task_ids))
-            .map(|head| head.id.clone())
-            .collect();
+        let sessions = view.sessions_of_task(id.as_str());
+        let sessions: Vec<SessionId> = sessions.iter().map(|head| head.id.clone()).collect();
         let docs = docs_of_task(id, &view.sessions(&sessions)?);
         docs.map_err(|error| StoreError::Engine(error.to_string().into()).into())
     }

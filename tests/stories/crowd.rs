@@ -159,8 +159,7 @@ async fn sessions_and_tasks_agree_on_who_works_on_what_whatever_the_interleaving
             .as_array()
             .expect("a list")
             .iter()
-            .cloned()
-            .map(|id| id.to_string())
+            .map(ToString::to_string)
             .collect();
         let mut working = BTreeSet::new();
         for session in &sessions {

@@ -41,8 +41,8 @@ async fn everything_a_person_made_is_there_again_after_a_restart_in_the_order_it
     }
     let part = json!({"projectId": project, "title": "part", "parentId": tasks[0]});
     create(&hub, "/api/tasks", part).await;
-    for n in 0..3 {
-        let id = session(&hub, &project, &[&tasks[n]], "working").await;
+    for (n, task) in tasks.iter().take(3).enumerate() {
+        let id = session(&hub, &project, &[task], "working").await;
         let entry = json!({"message": "m", "metadata": {"n": n}});
         hub.post(&format!("/api/sessions/{id}/timeline"), entry)
             .await
