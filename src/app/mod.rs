@@ -24,6 +24,7 @@ pub use error::AppError;
 pub use mail_waiters::MailWaiters;
 pub use members::{find_member, list_members};
 pub use modals::NewModal;
+pub use sessions::FoundSessions;
 pub use spawn::{SpawnError, Spawned};
 
 use crate::domain::Millis;

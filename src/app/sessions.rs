@@ -1,11 +1,41 @@
 //! Sessions: how they begin, are found, change, are linked to tasks, and go.
 
+use std::sync::Arc;
+
 use crate::domain::{
     Change, Machine, NewSession, ProjectId, Refusal, Session, SessionHead, SessionId, SessionWish, TaskId,
 };
-use crate::ports::Tx;
+use crate::ports::{Tx, View};
 
 use super::{App, AppError, apply::carry_out, disk::off_the_runtime, known};
+
+/// Sessions taken out at once: what is in memory of a list of thousands with long histories stays small.
+const BATCH: usize = 32;
+
+/// Sessions that were found in one state, to be taken out in batches.
+pub struct FoundSessions {
+    view: Arc<dyn View + Send + Sync>,
+    ids: Vec<SessionId>,
+    taken: usize,
+}
+
+impl FoundSessions {
+    /// The next few, with their histories; none at the end.
+    pub async fn take_some(&mut self) -> Result<Option<Vec<Session>>, AppError> {
+        let end = self.ids.len().min(self.taken + BATCH);
+        if self.taken == end {
+            return Ok(None);
+        }
+        let (view, ids) = (self.view.clone(), self.ids[self.taken..end].to_vec());
+        self.taken = end;
+        Ok(Some(off_the_runtime(move || view.sessions(&ids)).await?))
+    }
+
+    /// True if nothing is left to be taken out.
+    pub fn is_exhausted(&self) -> bool {
+        self.taken == self.ids.len()
+    }
+}
 
 impl App {
     /// One session, with its histories and what is known of its identities.
@@ -15,24 +45,26 @@ impl App {
         Ok(known::session(&*self.view(), id)?)
     }
 
-    /// Sessions of a project, or of all, that `keep` keeps, in order of creation and with their histories.
+    /// Sessions of a project, or of all, that `keep` keeps, in order of creation. Their histories are read as they are
+    /// taken out.
     pub async fn sessions(
         &self,
         project: Option<&ProjectId>,
         keep: impl Fn(&SessionHead) -> bool + Send + Sync,
-    ) -> Result<Vec<Session>, AppError> {
-        let select = || {
-            let mut heads = self.view().session_heads(project);
+    ) -> Result<FoundSessions, AppError> {
+        let select = |view: &dyn View| {
+            let mut heads = view.session_heads(project);
             heads.retain(|head| keep(head));
             heads
         };
-        let mut heads = select();
+        let mut view = self.view();
+        let mut heads = select(&*view);
         if self.enrich(&heads).await? {
-            heads = select();
+            view = self.view();
+            heads = select(&*view);
         }
-        let ids: Vec<SessionId> = heads.iter().map(|head| head.id.clone()).collect();
-        let view = self.view();
-        off_the_runtime(move || view.sessions(&ids)).await
+        let ids = heads.iter().map(|head| head.id.clone()).collect();
+        Ok(FoundSessions { view, ids, taken: 0 })
     }
 
     /// Makes a session and links it to its tasks.

@@ -1,17 +1,22 @@
 //! `/api/sessions`: the sessions themselves and their tasks (API.md section 7).
 
+use std::io;
+
 use axum::{
     Router,
+    body::{Body as Streamed, Bytes},
     extract::State,
+    http::StatusCode,
     routing::{get, post},
 };
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::task::spawn_blocking;
 
-use crate::app::App;
+use crate::app::{App, FoundSessions};
 use crate::domain::{
-    Maybe, NeedsInput, NewSession, Refusal, SessionHead, SessionId, SessionKind, SessionWish, TaskKind,
+    Maybe, NeedsInput, NewSession, Refusal, Session, SessionHead, SessionId, SessionKind, SessionWish,
+    TaskKind,
 };
 
 use super::super::{
@@ -41,10 +46,56 @@ async fn list(State(app): State<App>, query: Params) -> Answer {
             && has_task(task, head)
             && !(active && head.status == "completed")
     };
-    let sessions = app.sessions(project_of(project).as_ref(), keep).await?;
-    // Thousands of histories are tens of megabytes: written where nobody waits for the thread.
-    let answer = spawn_blocking(move || reply::ok(&List(&sessions))).await;
-    answer.map_err(|_| RouteError::stopping())
+    let mut found = app.sessions(project_of(project).as_ref(), keep).await?;
+    let first = found.take_some().await?.unwrap_or_default();
+    if found.is_exhausted() {
+        return Ok(reply::ok(&List(&first)));
+    }
+    // The rest is read while it is sent, as fast as the client takes it.
+    let mut pages = Pages {
+        found,
+        written: 0,
+        ended: false,
+    };
+    let first = pages.write(&first);
+    let rest = stream::try_unfold(pages, Pages::next);
+    let body = stream::once(async { first }).chain(rest);
+    Ok(reply::bytes(StatusCode::OK, Streamed::from_stream(body)))
+}
+
+/// A JSON array of sessions, written piece by piece.
+struct Pages {
+    found: FoundSessions,
+    written: usize,
+    ended: bool,
+}
+
+impl Pages {
+    async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
+        if self.ended {
+            return Ok(None);
+        }
+        // It is too late for a refusal: the connection ends, and the client sees that the answer is not whole.
+        let piece = match self.found.take_some().await.map_err(io::Error::other)? {
+            Some(sessions) => self.write(&sessions)?,
+            None => {
+                self.ended = true;
+                Bytes::from_static(if self.written == 0 { b"[]" } else { b"]" })
+            }
+        };
+        Ok(Some((piece, self)))
+    }
+
+    /// Some of them may be gone since they were found, so a piece may be empty.
+    fn write(&mut self, sessions: &[Session]) -> io::Result<Bytes> {
+        let mut out = Vec::new();
+        for session in sessions {
+            out.push(if self.written == 0 { b'[' } else { b',' });
+            session.write_json(&mut out)?;
+            self.written += 1;
+        }
+        Ok(out.into())
+    }
 }
 
 fn has_task(filter: Filter<'_>, head: &SessionHead) -> bool {
