@@ -19,6 +19,8 @@ pub mod hub; // everything clients see
 pub mod control; // the local socket: what an operator may ask of the running daemon
 pub mod ctl; // maestroctl: one file per command, a call and a rendering
 
+pub mod daemon; // the wiring: names every concrete adapter; build, run, stop order
+
 pub mod supervisor; // keeps a child process running; knows nothing of redis or tunnels
 pub mod sqlite; // one file, one writer thread, group commit, migrations, backup; names no domain
 pub mod config; // TOML, environment and flags become one checked Config with origins

@@ -1,0 +1,185 @@
+//! The wiring: names every concrete adapter, starts everything in order, runs, and stops everything in order.
+//! No rules here, and nothing that another room could know.
+
+mod exit;
+mod greeting;
+mod manifests;
+mod plan;
+mod redis;
+mod reload;
+mod server_url;
+mod settings;
+mod start;
+mod stop;
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use clap::{Parser, Subcommand};
+use tracing::{info, warn};
+
+pub use exit::{Exit, StartError};
+
+use crate::access::Gate;
+use crate::bus::Kind;
+use crate::config::{Config, ConfigArgs};
+use crate::hub::{Hub, listen::Connections};
+use crate::service::{lock::DirLock, logging::Chain, signals::Wish, sleep};
+use crate::shutdown::TaskGroup;
+use crate::store::Embedded;
+
+use self::{server_url::ServerUrl, start::Ground};
+
+const EXAMPLES: &str = "\
+Examples:
+  maestrod run                              in the foreground, where the Node server was
+  maestrod run --port 4000 --data-dir ~/hub
+  maestrod check                            what is configured, and where each value came from
+
+Signals:
+  TERM, INT  stop in order; a second one stops at once
+  HUP        read the configuration again; a bad one changes nothing
+  USR1       write a dump of the state to the log
+
+Exit codes:
+  0 asked to stop   64 wrong usage   70 a mistake of ours   73 cannot start
+  75 try again later (port taken)   78 wrong configuration";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "maestrod", version, about = "Keeps a computer full of coding agents a dependable hub", after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run in the foreground
+    Run {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Check the configuration and print it with the origin of each value; secrets are masked
+    Check {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Carries out a command line.
+pub fn main(cli: Cli) -> Exit {
+    let outcome = match cli.command {
+        Command::Check { config, json } => check(&config, json),
+        Command::Run { config } => run(config),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("maestrod: {}", Chain(&error));
+        if let Some(remedy) = error.remedy() {
+            eprintln!("  → {remedy}");
+        }
+        error.exit()
+    })
+}
+
+fn check(args: &ConfigArgs, json: bool) -> Result<Exit, StartError> {
+    let loaded = Config::from_process(args)?;
+    if json {
+        println!("{:#}", loaded.to_json());
+    } else {
+        print!("{}", loaded.render());
+    }
+    Ok(Exit::Stopped)
+}
+
+fn run(args: ConfigArgs) -> Result<Exit, StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("maestro")
+        .build()
+        .map_err(|error| StartError::System("start threads", error))?;
+    let outcome = runtime.block_on(async {
+        let mut ground = Ground::prepare(args)?;
+        match ground.lock().await? {
+            Some(locks) => Ok(start::build(ground, locks)?.run().await),
+            None => Ok(Exit::Stopped),
+        }
+    });
+    // What still runs has been waited for as long as anybody was willing to.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    outcome
+}
+
+/// A built daemon whose hub serves.
+struct Daemon {
+    ground: Ground,
+    hub: Hub,
+    gate: Arc<ArcSwap<Gate>>,
+    connections: Connections,
+    listeners: TaskGroup,
+    store: Embedded,
+    server_url: ServerUrl,
+    background: TaskGroup,
+    _locks: Vec<DirLock>,
+}
+
+impl Daemon {
+    async fn run(mut self) -> Exit {
+        self.start_background();
+        loop {
+            match self.ground.signals.next().await {
+                Wish::Stop | Wish::StopNow => break,
+                Wish::Reload => self.reload(),
+                Wish::Dump => info!(dump = %self.dump(), "the state, as asked for by USR1"),
+            }
+        }
+        self.stop().await
+    }
+
+    /// What the hub does not need to answer.
+    fn start_background(&mut self) {
+        let _resumes = sleep::watch(&self.background, sleep::SystemClocks::default(), sleep::TICK);
+        let (notifier, readiness) = (self.ground.notifier.clone(), self.hub.readiness().clone());
+        self.background.spawn("ready", move |stop| async move {
+            let ready = tokio::time::timeout(start::READY_WITHIN, readiness.complete());
+            let complete = tokio::select! {
+                () = stop.cancelled() => return,
+                complete = ready => complete.is_ok(),
+            };
+            if complete {
+                info!("ready");
+                notifier.ready("ready");
+                return;
+            }
+            // The hub serves; what is missing shows in /ready and in the status. A manager would only kill us.
+            let missing: Vec<_> = readiness.missing().into_values().collect();
+            warn!("ready, except: {}", missing.join("; "));
+            notifier.ready(&format!("serving, still waiting for: {}", missing.join("; ")));
+        });
+        let watchdog = self.ground.notifier.clone();
+        self.background.spawn("watchdog", move |stop| {
+            watchdog.feed_watchdog(stop, async || true)
+        });
+    }
+
+    /// One JSON object: what an engineer asks first.
+    fn dump(&self) -> serde_json::Value {
+        let hub = &self.hub;
+        serde_json::json!({
+            "uptime_s": hub.uptime().as_secs(),
+            "url": hub.app().facts().server_url,
+            "stopping": hub.stopping().is_cancelled(),
+            "missing": hub.readiness().missing(),
+            "connections": self.connections.open(),
+            "requests_in_flight": hub.in_flight().len(),
+            "raw_sockets": hub.bus().count(Kind::Raw),
+            "sockets_cut_off": hub.bus().cut_off(),
+            "store": self.store.database().path(),
+            "store_trouble": self.store.database().trouble().map(|trouble| trouble.to_string()),
+            "background_tasks": self.background.len(),
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! The order of stop. Clients first, the store behind them, redis last: nobody outlives what it stands on.
+
+use std::{thread, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::service::{logging::Logging, manager::StopLimits, signals::Wish};
+
+use super::{
+    Daemon, Exit,
+    plan::{Step, carry_out},
+    settings,
+};
+
+/// What is left of a step's time for saying goodbye to sockets and for answers on their way.
+const GOODBYE: Duration = Duration::from_millis(500);
+/// How much later than planned the process ends whatever hangs.
+const LAST_RESORT: Duration = Duration::from_secs(1);
+
+impl Daemon {
+    /// Stops everything in order, within the profile's time. A second wish to stop takes the patience out of it.
+    pub(super) async fn stop(self) -> Exit {
+        let config = &self.ground.loaded.config;
+        let limits = settings::stop_profile(config, &self.ground.owner).limits();
+        info!(within_s = limits.exit.as_secs_f32(), "stopping");
+        end_whatever_hangs(limits.exit + LAST_RESORT);
+        let Self {
+            ground,
+            hub,
+            connections,
+            listeners,
+            store,
+            server_url,
+            background,
+            ..
+        } = self;
+        let (hub, connections, listeners) = (&hub, &connections, &listeners);
+        let (store, background, notifier) = (&store, &background, &ground.notifier);
+        let hurry = CancellationToken::new();
+        let mut signals = ground.signals;
+        let impatience = {
+            let hurry = hurry.clone();
+            async move {
+                while !matches!(signals.next().await, Wish::Stop | Wish::StopNow) {}
+                warn!("asked again: stopping at once");
+                hurry.cancel();
+                std::future::pending::<()>().await;
+            }
+        };
+        let steps = vec![
+            Step::new("say so", Duration::ZERO, |_| async {
+                hub.stopping().cancel();
+                notifier.stopping("stopping");
+                notifier.extend_timeout(limits.exit + LAST_RESORT);
+                connections.finish();
+            }),
+            Step::new("answer what was asked", limits.close_clients, |_| async {
+                hub.in_flight().close();
+                hub.in_flight().wait().await;
+            }),
+            Step::new(
+                "close sockets",
+                limits.close_clients + GOODBYE,
+                |limit| async move {
+                    hub.sockets().close(limit).await;
+                },
+            ),
+            Step::new(
+                "close listeners",
+                limits.close_clients + 2 * GOODBYE,
+                |limit| async move {
+                    listeners.close(limit).await;
+                    connections.close(limit.min(GOODBYE)).await;
+                },
+            ),
+            Step::new("stop looking after things", limits.kill, |limit| async move {
+                background.close(limit).await;
+            }),
+            Step::new("close the store", limits.exit, |_| async {
+                let database = store.database().clone();
+                // Waits for what was accepted, then folds the log into the file.
+                let closed = tokio::task::spawn_blocking(move || database.close()).await;
+                if let Err(error) = closed {
+                    warn!("the store did not close: {error}");
+                }
+            }),
+        ];
+        tokio::select! {
+            () = carry_out(steps, &hurry) => {}
+            () = impatience => {} // never: it only cancels
+        }
+        drop(server_url);
+        info!("stopped");
+        flush(&ground.logging, limits);
+        Exit::Stopped
+    }
+}
+
+fn flush(logging: &Logging, limits: StopLimits) {
+    logging.flush(Duration::from_millis(500).min(limits.exit));
+}
+
+/// A thread of its own: what hangs may be the runtime itself.
+fn end_whatever_hangs(after: Duration) {
+    thread::spawn(move || {
+        thread::sleep(after);
+        eprintln!("maestrod: the stop took too long: ending now");
+        std::process::exit(Exit::Bug as i32);
+    });
+}
