@@ -54,8 +54,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::clock::SystemClock;
-    use crate::mail::CHAPTER;
+    use crate::mail::{CHAPTER, suite::Hand};
     use crate::sqlite::Database;
 
     fn mail(n: u32) -> Mail {
@@ -70,7 +69,7 @@ mod tests {
     async fn mail_from_elsewhere_keeps_its_id_and_time_and_is_taken_once() {
         let dir = tempfile::tempdir().unwrap();
         let db = Database::open(&dir.path().join("maestro.db"), &[CHAPTER]).unwrap();
-        let mailbox = EmbeddedMailbox::new(db, Arc::new(SystemClock));
+        let mailbox = EmbeddedMailbox::new(db, Arc::new(Hand::default()));
         assert_eq!(mailbox.put((1..=5).map(mail).collect()).await.unwrap(), 5);
         assert_eq!(mailbox.put((4..=6).map(mail).collect()).await.unwrap(), 1);
         let first = mailbox.page(None, 4).await.unwrap();
