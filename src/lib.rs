@@ -10,6 +10,7 @@ pub mod app; // what can be asked: one noun per file, one function per use case
 
 pub mod bus; // delivers committed events
 pub mod locks; // leases with fencing numbers
+pub mod manifest; // manifests of spawned sessions: our own, or the external program's
 pub mod mail; // where mail is kept: embedded, or in Redis Streams
 pub mod children; // the programs we keep running: redis-server
 pub mod clock; // the only wall clock
