@@ -11,14 +11,15 @@ use crate::{
 
 /// A daemon under replay: one unfiltered connection from the start, a second one once the recording opens it.
 pub struct Replay {
+    // Sockets are dropped before the daemon, which would wait for its clients' last words.
+    unfiltered: Socket,
+    second: Option<Socket>,
     pub daemon: Daemon,
     pub bindings: Bindings,
     /// Every frame of the unfiltered connection.
     pub frames: Vec<Value>,
     /// One text per example that went another way.
     pub failures: Vec<String>,
-    unfiltered: Socket,
-    second: Option<Socket>,
     pending: Option<JoinHandle<Answer>>,
 }
 

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Daemon, Setup, Socket};
 
 pub struct Scene {
-    pub daemon: Daemon,
+    /// Dropped before the daemon, which would wait for this client's last words.
     pub socket: Socket,
+    pub daemon: Daemon,
     /// Id of the project.
     pub project: String,
 }
@@ -23,8 +24,8 @@ impl Scene {
         let project = id_of(&project.expect(201));
         socket.arrived().await;
         Self {
-            daemon,
             socket,
+            daemon,
             project,
         }
     }
