@@ -23,6 +23,7 @@ pub mod ctl; // maestroctl: one file per command, a call and a rendering
 pub mod daemon; // the wiring: names every concrete adapter; build, run, stop order
 
 pub mod supervisor; // keeps a child process running; knows nothing of redis or tunnels
+pub mod process; // which process is this, does it live, tell me when it ends
 pub mod sqlite; // one file, one writer thread, group commit, migrations, backup; names no domain
 pub mod config; // TOML, environment and flags become one checked Config with origins
 pub mod service; // us and the init system: signals, sd_notify, journald, sleep

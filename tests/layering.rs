@@ -20,7 +20,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("service", &["shutdown"]),
     ("sqlite", &["shutdown"]),
     ("redis_link", &["shutdown"]),
-    ("supervisor", &["shutdown"]),
+    ("process", &[]),
+    ("supervisor", &["process", "shutdown"]),
     ("children", &["supervisor", "config"]),
     // adapters: implement ports, never name each other or app
     ("clock", &["domain", "ports"]),
@@ -31,7 +32,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("manifest", &["domain", "ports"]),
     ("skills", &[]),
     // edges: the world comes in here
-    ("presence", &["domain", "ports", "app", "redis_link", "shutdown"]),
+    (
+        "presence",
+        &["domain", "ports", "app", "process", "redis_link", "shutdown"],
+    ),
     ("access", &["domain", "ports", "app"]),
     // The bus has one kind of subscription, so there is no port for it.
     (

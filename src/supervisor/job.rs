@@ -8,9 +8,10 @@ use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt, sync::Arc, time::Dura
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
+use crate::process::identity::{self, Identity, Life};
+
 use super::{
     event::{Blocked, Code, Fault, Found, Generation, Outcome, RunId},
-    identity::{self, Identity, Life},
     lock,
     output::{Mark, Output},
     process::Process,

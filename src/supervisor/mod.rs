@@ -38,7 +38,6 @@ mod clock;
 mod driver;
 mod event;
 mod handle;
-mod identity;
 mod job;
 mod lock;
 mod machine;
@@ -49,7 +48,6 @@ mod record;
 mod spawn;
 mod spec;
 mod status;
-mod watch;
 
 pub use self::{
     driver::supervise,

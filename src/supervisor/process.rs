@@ -15,11 +15,9 @@ use nix::{
     unistd::{Pid, getpgid},
 };
 
-use super::{
-    event::{Blow, Exit},
-    identity::{Identity, Life},
-    watch::Watch,
-};
+use crate::process::{Identity, Life, Watch};
+
+use super::event::{Blow, Exit};
 
 /// One process that we watch.
 #[derive(Debug)]

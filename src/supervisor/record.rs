@@ -13,9 +13,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::process::{Identity, Image};
+
 use super::{
     event::{Generation, RunId},
-    identity::{Identity, Image},
     status::ChildStatus,
 };
 

@@ -10,7 +10,7 @@ use nix::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::identity::{Identity, Life};
+use super::{Identity, Life};
 
 /// How often the fallback asks. Exits are then found late, never lost.
 const POLL: Duration = Duration::from_millis(50);
@@ -60,7 +60,7 @@ impl Watch {
     }
 
     /// Signals the watched process, through the descriptor if that names it.
-    pub(super) fn signal(&self, pid: Pid, signal: Signal) -> io::Result<()> {
+    pub fn signal(&self, pid: Pid, signal: Signal) -> io::Result<()> {
         match self {
             #[cfg(target_os = "linux")]
             Watch::Kernel(fd) => pidfd_signal(fd.get_ref(), signal),
@@ -144,7 +144,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::supervisor::identity;
+    use crate::process::identity;
 
     async fn hears_of_the_end(watch: impl Fn(&Identity) -> Watch) {
         let mut child = Command::new("sleep").arg("60").spawn().expect("sleep starts");
