@@ -3,7 +3,6 @@
 
 mod exit;
 mod greeting;
-mod manifests;
 mod plan;
 mod redis;
 mod reload;
@@ -24,6 +23,7 @@ use crate::access::Gate;
 use crate::bus::Kind;
 use crate::config::{Config, ConfigArgs};
 use crate::hub::{Hub, listen::Connections};
+use crate::manifest::Generator;
 use crate::service::{lock::DirLock, logging::Chain, signals::Wish, sleep};
 use crate::shutdown::TaskGroup;
 use crate::store::Embedded;
@@ -118,6 +118,7 @@ struct Daemon {
     ground: Ground,
     hub: Hub,
     gate: Arc<ArcSwap<Gate>>,
+    manifests: Arc<Generator>,
     connections: Connections,
     listeners: TaskGroup,
     store: Embedded,

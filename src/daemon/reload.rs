@@ -32,6 +32,7 @@ impl Daemon {
             .set_filter(plan.config.log.level.as_str())
             .map_err(|error| Chain(&error).to_string())?;
         self.hub.set_limits(settings::limits(&plan.config));
+        self.manifests.choose(settings::manifests(&plan.config));
         self.gate.store(Arc::new(settings::gate(&plan.config)));
         for warning in &new.warnings {
             warn!("{warning}");

@@ -5,22 +5,14 @@ use std::path::Path;
 use crate::access::Gate;
 use crate::app::Facts;
 use crate::bus::Bounds;
-use crate::config::{Config, LogFormat, StopProfile as Profile};
+use crate::config::{Config, Generator, LogFormat, StopProfile as Profile};
+use crate::domain::PROVIDER_VARIABLES;
 use crate::hub::{Limits, listen::ConnectionLimits};
+use crate::manifest::{Choice, Surroundings};
 use crate::service::{
     logging::Format,
     manager::{Owner, StopProfile},
 };
-
-/// Variables of our own environment that spawned sessions get (MANIFEST.md section 5).
-const PROVIDER_ENV: [&str; 6] = [
-    "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
-    "GOOGLE_GENAI_USE_VERTEXAI",
-    "GOOGLE_GENAI_USE_GCA",
-    "OPENAI_API_KEY",
-    "ANTHROPIC_API_KEY",
-];
 
 /// Bounds for clients.
 pub fn limits(config: &Config) -> Limits {
@@ -80,11 +72,31 @@ pub fn facts(config: &Config, port: u16) -> Facts {
         server_url: config.server_url(port),
         data_dir: config.data_dir.clone(),
         session_dir: config.session_dir.clone(),
-        provider_env: PROVIDER_ENV
+        provider_env: PROVIDER_VARIABLES
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
             .filter(|(_, value)| !value.is_empty())
             .collect(),
+    }
+}
+
+/// Who writes manifests.
+pub fn manifests(config: &Config) -> Choice {
+    match config.manifest.generator {
+        Generator::Builtin => Choice::Builtin,
+        Generator::Cli => Choice::Cli {
+            program: config.manifest.cli_path.as_path().to_owned(),
+            time_limit: config.manifest.timeout,
+        },
+    }
+}
+
+/// What an external writer of manifests is told.
+pub fn surroundings(config: &Config, url: &str) -> Surroundings {
+    Surroundings {
+        server_url: url.to_owned(),
+        session_dir: config.session_dir.clone(),
+        scratch: config.state_dir.join("manifests"),
     }
 }
 

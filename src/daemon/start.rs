@@ -18,6 +18,7 @@ use crate::hub::{
 };
 use crate::locks::LocalLocks;
 use crate::mail::{self, EmbeddedMailbox};
+use crate::manifest::Generator;
 use crate::ports::Clock;
 use crate::service::{
     lock::{DirLock, LockError},
@@ -31,10 +32,7 @@ use crate::shutdown::TaskGroup;
 use crate::sqlite::Database;
 use crate::store;
 
-use super::{
-    Daemon, exit::StartError, greeting::Greeting, manifests::Manifests, redis, server_url::ServerUrl,
-    settings,
-};
+use super::{Daemon, exit::StartError, greeting::Greeting, redis, server_url::ServerUrl, settings};
 
 /// Descriptors that are not for clients: files, children, the store.
 const OWN_FILES: u64 = 128;
@@ -127,12 +125,17 @@ pub(super) fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon, Start
     let facts = settings::facts(&config, port);
     let url = facts.server_url.clone();
 
+    let manifests = Arc::new(Generator::new(
+        settings::manifests(&config),
+        settings::surroundings(&config, &url),
+    ));
+
     let app = App::new(Parts {
         store: Arc::new(store.clone()),
         mail: Arc::new(EmbeddedMailbox::new(db, clock.clone())),
         locks: Arc::new(LocalLocks::new(clock.now())),
         mail_waiters,
-        manifests: Arc::new(Manifests),
+        manifests: manifests.clone(),
         clock,
         facts,
     });
@@ -178,6 +181,7 @@ pub(super) fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon, Start
         ground,
         hub,
         gate,
+        manifests,
         connections,
         listeners,
         store,
