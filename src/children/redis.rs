@@ -231,7 +231,10 @@ impl Redis {
             return Err(Fault::Permanent(ends::port_taken(tcp.port)));
         }
         if repair {
-            aof::repair(&self.data_dir(), &program).await?;
+            let repaired = aof::repair(&self.data_dir(), &program).await;
+            let stamp = aof::stamp(&self.data_dir());
+            self.note(|noted| noted.data = Some(stamp));
+            repaired?;
         }
         let conf = self.conf_path();
         files::write_private(&conf, &self.conf())?;
@@ -259,12 +262,7 @@ impl Redis {
             }
             "data_corrupt" => {
                 let now = aof::stamp(&self.data_dir());
-                self.note(|noted| {
-                    noted
-                        .data
-                        .replace(now.clone())
-                        .is_some_and(|before| before != now)
-                })
+                self.note(|noted| noted.data.as_ref().is_some_and(|then| *then != now))
             }
             // Only another program can read the same configuration otherwise.
             _ => self.note(|noted| {

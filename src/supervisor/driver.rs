@@ -327,13 +327,15 @@ impl Driver {
     fn publish(&mut self, change: Change) {
         let transition = self.transition(change);
         log(&transition);
+        // In one go, so that nobody sees a ready child without a process.
+        let child = &self.child;
         self.status.send_modify(|status| {
             status.state = transition.to;
             status.since_ms = transition.at_ms;
             status.reason = transition.reason.clone();
-            status.next_retry_at_ms = transition.next_retry_at_ms;
+            mirror(child, status);
         });
-        self.refresh();
+        self.publish_health();
         // Nobody listening is fine.
         let _ = self.transitions.send(transition);
         if let Err(err) = self.record().write(&self.spec.state_dir, false) {
@@ -342,11 +344,9 @@ impl Driver {
     }
 
     fn transition(&self, change: Change) -> Transition {
-        let now_ms = clock::wall_ms();
-        let retry = |at: At| now_ms + millis(at.saturating_sub(clock::boot()));
         Transition {
             child: self.spec.name.clone(),
-            at_ms: now_ms,
+            at_ms: clock::wall_ms(),
             from: change.from,
             to: change.to,
             reason: change.reason,
@@ -354,7 +354,7 @@ impl Driver {
             uptime_ms: change.uptime.map(millis),
             n: change.n,
             restarts_total: change.restarts_total,
-            next_retry_at_ms: change.next_retry.map(retry),
+            next_retry_at_ms: change.next_retry.map(wall),
         }
     }
 
@@ -363,15 +363,13 @@ impl Driver {
         let child = &self.child;
         self.status.send_if_modified(|status| {
             let before = (status.want, status.pid, status.n, status.run);
-            status.want = child.want;
-            status.pid = child.run().map(|run| run.pid);
-            status.adopted = child.run().is_some_and(|run| run.adopted);
-            status.run = child.last_run;
-            status.n = child.n;
-            status.restarts_total = child.restarts_total;
-            status.remedy = child.blocked().map(|why| why.remedy.clone());
+            mirror(child, status);
             before != (status.want, status.pid, status.n, status.run)
         });
+        self.publish_health();
+    }
+
+    fn publish_health(&self) {
         let health = self.status.borrow().health();
         self.health.send_if_modified(|known| {
             let changed = *known != health;
@@ -392,6 +390,23 @@ impl Driver {
             status,
         }
     }
+}
+
+/// What the status says of the machine, apart from the state itself.
+fn mirror(child: &Child, status: &mut ChildStatus) {
+    status.want = child.want;
+    status.pid = child.run().map(|run| run.pid);
+    status.adopted = child.run().is_some_and(|run| run.adopted);
+    status.run = child.last_run;
+    status.n = child.n;
+    status.restarts_total = child.restarts_total;
+    status.remedy = child.blocked().map(|why| why.remedy.clone());
+    status.next_retry_at_ms = child.next_retry().map(wall);
+}
+
+/// A time of ours as people read it.
+fn wall(at: At) -> u64 {
+    clock::wall_ms() + millis(at.saturating_sub(clock::boot()))
 }
 
 fn millis(time: Duration) -> u64 {

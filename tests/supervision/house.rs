@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,12 +11,31 @@ use std::{
 use maestro::{
     children::{Redis, RedisParams, redis_server},
     shutdown::TaskGroup,
-    supervisor::{ChildSpec, ChildStatus, Handle, State, Transition, supervise},
+    supervisor::{Backoff, ChildSpec, ChildStatus, Handle, Policy, State, Transition, supervise},
 };
 use tokio::sync::broadcast;
 
 /// Long enough for any step on a busy machine; a step that takes it has failed.
 pub const LONG: Duration = Duration::from_secs(30);
+
+/// A patience that makes tests short: everything is the same, only sooner, and never too often.
+pub fn quick(policy: Policy) -> Policy {
+    let ms = Duration::from_millis;
+    let backoff = Backoff {
+        first: ms(20),
+        steps: vec![ms(20); 8],
+        crash_loop: vec![ms(50)],
+        floor: ms(0),
+    };
+    Policy {
+        stable_after: ms(0),
+        recheck_interval: ms(50),
+        orphan_interval: ms(50),
+        spawn_limit: 1_000,
+        backoff,
+        ..policy
+    }
+}
 
 /// Directories below a short temporary path (a socket path must be short), and the children in them.
 pub struct House {
@@ -52,8 +71,18 @@ impl House {
         self.path().join("run/redis.sock")
     }
 
-    pub fn redis_spec(&self) -> ChildSpec {
-        redis_server(Arc::new(Redis::new(self.params()).expect("valid")))
+    pub fn redis_spec_of(&self, params: RedisParams) -> ChildSpec {
+        let spec = redis_server(Arc::new(Redis::new(params).expect("valid")));
+        ChildSpec {
+            policy: quick(spec.policy.clone()),
+            ..spec
+        }
+    }
+
+    pub async fn redis_of(&self, params: RedisParams) -> Supervised {
+        let redis = self.supervise(self.redis_spec_of(params));
+        redis.handle.start().await.expect("supervised");
+        redis
     }
 
     pub fn supervise(&self, spec: ChildSpec) -> Supervised {
@@ -65,9 +94,7 @@ impl House {
     }
 
     pub async fn redis(&self) -> Supervised {
-        let redis = self.supervise(self.redis_spec());
-        redis.handle.start().await.expect("supervised");
-        redis
+        self.redis_of(self.params()).await
     }
 
     /// Processes of this house: those that hold its lock, or name its directory.
@@ -130,6 +157,46 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     while !condition() {
         assert!(Instant::now() < deadline, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Bytes in the files directly in `dir`.
+pub fn bytes_in(dir: &Path) -> u64 {
+    let files = fs::read_dir(dir).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| file.metadata().ok())
+        .filter(|file| file.is_file())
+        .map(|file| file.len())
+        .sum()
+}
+
+/// A process of the test itself, gone with it.
+pub struct Process(pub Child);
+
+impl Process {
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.0.id()).expect("a pid")
+    }
+
+    pub fn spawn(command: &mut Command) -> Process {
+        Process(
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("it starts"),
+        )
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 

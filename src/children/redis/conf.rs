@@ -6,7 +6,7 @@ use super::{Fsync, Login, RedisParams};
 
 /// What the user `agent` may do: be present, and find out that it is. SELECT for the presence database.
 const AGENT_COMMANDS: &str =
-    "-@all +ping +select +set +get +del +exists +expire +pexpire +ttl +pttl +client|setname";
+    "-@all +ping +select +set +setex +psetex +get +del +exists +expire +pexpire +ttl +pttl +client|setname";
 
 /// The text of the configuration file.
 pub(super) fn text(

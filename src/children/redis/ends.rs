@@ -84,7 +84,8 @@ pub(super) fn classify(report: &ExitReport, params: &RedisParams) -> Fault {
             otherwise: data_corrupt(&dir, line),
         };
     }
-    if said(&["No space left on device"]).is_some() {
+    // With `appendfsync always` it ends at the first write that fails; a full disk is the cause to look for.
+    if said(&["No space left on device", "Can't recover from AOF write error"]).is_some() {
         return Fault::Permanent(disk_full(&dir));
     }
     if said(&["FATAL CONFIG FILE ERROR"]).is_some() {
