@@ -24,6 +24,7 @@ pub mod daemon; // the wiring: names every concrete adapter; build, run, stop or
 
 pub mod supervisor; // keeps a child process running; knows nothing of redis or tunnels
 pub mod process; // which process is this, does it live, tell me when it ends
+pub mod redis_link; // the one way to redis: up since when, or down and why
 pub mod sqlite; // one file, one writer thread, group commit, migrations, backup; names no domain
 pub mod config; // TOML, environment and flags become one checked Config with origins
 pub mod service; // us and the init system: signals, sd_notify, journald, sleep
