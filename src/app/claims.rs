@@ -29,7 +29,7 @@ impl App {
         }
         let view = self.view();
         view.task(&task).ok_or_else(|| Refusal::unknown(&task))?;
-        view.session(&session)?
+        view.session_head(&session)
             .ok_or_else(|| Refusal::unknown(&session))?;
         let lease = self
             .locks

@@ -41,10 +41,10 @@ impl App {
     fn recipients(&self, wish: &NewMail) -> Result<Vec<Option<SessionId>>, AppError> {
         let view = self.view();
         let parent = match wish.scope {
-            Some(MailScope::Team) => view.session(&wish.letter.from_session_id)?,
+            Some(MailScope::Team) => view.session_head(&wish.letter.from_session_id),
             Some(MailScope::All | MailScope::MyWorkers) | None => None,
         };
-        let parent = parent.and_then(|sender| sender.head.parent_session_id.clone());
+        let parent = parent.and_then(|sender| sender.parent_session_id.clone());
         let sessions = match wish.names_a_session() {
             true => Vec::new(), // nothing to be looked up
             false => view.session_heads(Some(&wish.letter.project_id)),

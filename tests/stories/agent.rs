@@ -412,3 +412,42 @@ async fn an_agent_shows_a_page_and_hears_what_the_person_does_with_it() {
     assert_eq!(heard[1]["data"]["data"], json!({"n": 1}));
     assert_eq!(agent.shown().await, before, "nothing of it stays on the session");
 }
+
+#[tokio::test]
+async fn a_request_of_a_wrong_type_is_refused_by_its_field_and_changes_nothing() {
+    let hub = Setup::new().start().await;
+    let project = project(&hub).await;
+    let agent = Agent {
+        hub: &hub,
+        id: "worker",
+    };
+    agent.register(&project, &[]).await;
+    let before = agent.shown().await;
+    let mut ear = hub.listen().await;
+    for (method, path, field, wrong) in [
+        ("PATCH", "", "taskIds", json!(null)),
+        ("PATCH", "", "taskIds", json!("t")),
+        ("PATCH", "", "taskIds", json!([{"id": "t"}])),
+        ("PATCH", "", "status", json!(3)),
+        ("PATCH", "", "status", json!(null)),
+        ("PATCH", "", "agentId", json!([])),
+        ("PATCH", "", "env", json!({"PORT": 3000})),
+        ("PATCH", "", "events", json!({})),
+        ("PATCH", "", "timeline", json!(["text"])),
+        ("PATCH", "", "needsInput", json!(true)),
+        ("PATCH", "", "needsInput", json!({"active": "yes"})),
+        ("POST", "/events", "type", json!(["x"])),
+        ("POST", "/timeline", "message", json!({"text": "m"})),
+        ("POST", "/docs", "title", json!(7)),
+        ("POST", "/modal", "html", json!(["<b>"])),
+        ("POST", "/modal/m/actions", "action", json!({})),
+    ] {
+        let ask = Ask::new(method, format!("{}{path}", agent.path())).json(&json!({field: wrong}));
+        let refused = hub.ask(ask).await.expect(400);
+        let message = refused["message"].as_str().expect("a message");
+        assert!(message.contains(field), "{path} {field} {wrong}: {message}");
+        assert_eq!(refused["code"], "VALIDATION_ERROR");
+    }
+    assert_eq!(agent.shown().await, before);
+    assert!(ear.arrived().await.is_empty());
+}

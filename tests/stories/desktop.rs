@@ -232,3 +232,47 @@ async fn a_card_that_is_dragged_stays_where_it_was_put() {
     let mut page = page;
     assert!(page.arrived().await.is_empty(), "nobody is told");
 }
+
+#[tokio::test]
+async fn what_a_task_always_has_can_be_emptied_but_not_become_null_or_another_type() {
+    let hub = Setup::new().start().await;
+    let project = project(&hub).await;
+    let body = json!({"projectId": project, "title": "T", "description": "d", "skillIds": ["k"]});
+    let id = create(&hub, "/api/tasks", body).await;
+    let path = format!("/api/tasks/{id}");
+    let before = get(&hub, &path).await;
+    let mut page = hub.listen().await;
+    for wrong in [
+        json!({"title": null}),
+        json!({"title": 5}),
+        json!({"status": null}),
+        json!({"status": 1}),
+        json!({"priority": null}),
+        json!({"description": {}}),
+        json!({"pinned": "yes"}),
+        json!({"sessionIds": "s"}),
+        json!({"skillIds": [1]}),
+        json!({"agentIds": {}}),
+        json!({"referenceTaskIds": true}),
+        json!({"teamMemberId": 7}),
+        json!({"teamMemberIds": "m"}),
+        json!({"taskSessionStatuses": ["s"]}),
+        json!({"taskSessionStatuses": {"s": 1}}),
+        json!({"taskSessionStatuses": null}),
+    ] {
+        let refused = hub.patch(&path, wrong.clone()).await.expect(400);
+        assert_eq!(refused["code"], "VALIDATION_ERROR", "{wrong}");
+    }
+    assert_eq!(get(&hub, &path).await, before);
+    assert!(page.arrived().await.is_empty());
+    let emptied = json!({"description": null, "skillIds": null, "pinned": null, "teamMemberId": null});
+    let task = hub.patch(&path, emptied).await.expect(200);
+    assert_eq!(
+        (&task["description"], &task["skillIds"]),
+        (&json!(""), &json!([]))
+    );
+    assert_eq!(
+        (task.get("pinned"), task.get("teamMemberId")),
+        (Some(&Value::Null), Some(&Value::Null))
+    );
+}
