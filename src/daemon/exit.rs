@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use thiserror::Error;
 
 use crate::config::ConfigError;
+use crate::control::server::ControlError;
 use crate::hub::listen::BindError;
 use crate::ports::StoreError;
 use crate::service::lock::LockError;
@@ -53,6 +54,9 @@ pub enum StartError {
     /// The addresses are not to be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Operators cannot be answered.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// There is no log.
     #[error(transparent)]
     Logging(#[from] LoggingError),
@@ -67,9 +71,11 @@ impl StartError {
         match self {
             Self::Config(_) => Exit::Config,
             Self::Bind(BindError::Taken(_)) => Exit::TryAgain,
-            Self::Lock(_) | Self::Sqlite(_) | Self::Store(_) | Self::Bind(BindError::Failed(..)) => {
-                Exit::CannotStart
-            }
+            Self::Lock(_)
+            | Self::Sqlite(_)
+            | Self::Store(_)
+            | Self::Control(_)
+            | Self::Bind(BindError::Failed(..)) => Exit::CannotStart,
             Self::Logging(_) | Self::System(..) => Exit::Bug,
         }
     }
@@ -94,6 +100,7 @@ impl StartError {
             | Self::Lock(LockError::Io { .. })
             | Self::Sqlite(_)
             | Self::Store(_)
+            | Self::Control(_)
             | Self::Logging(_)
             | Self::System(..) => None,
         }

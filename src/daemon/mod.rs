@@ -3,6 +3,7 @@
 
 mod exit;
 mod greeting;
+mod operator;
 mod plan;
 mod redis;
 mod reload;
@@ -15,20 +16,25 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use clap::{Parser, Subcommand};
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 pub use exit::{Exit, StartError};
 
 use crate::access::Gate;
 use crate::bus::Kind;
-use crate::config::{Config, ConfigArgs};
+use crate::config::{Config, ConfigArgs, Loaded};
 use crate::hub::{Hub, listen::Connections};
 use crate::manifest::Generator;
 use crate::service::{lock::DirLock, logging::Chain, signals::Wish, sleep};
 use crate::shutdown::TaskGroup;
 use crate::store::Embedded;
 
-use self::{server_url::ServerUrl, start::Ground};
+use self::{
+    operator::{Operator, Order},
+    server_url::ServerUrl,
+    start::Ground,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -104,7 +110,7 @@ fn run(args: ConfigArgs) -> Result<Exit, StartError> {
     let outcome = runtime.block_on(async {
         let mut ground = Ground::prepare(args)?;
         match ground.lock().await? {
-            Some(locks) => Ok(start::build(ground, locks)?.run().await),
+            Some(locks) => Ok(start::build(ground, locks).await?.run().await),
             None => Ok(Exit::Stopped),
         }
     });
@@ -123,6 +129,9 @@ struct Daemon {
     listeners: TaskGroup,
     store: Embedded,
     server_url: ServerUrl,
+    loaded: Arc<ArcSwap<Loaded>>,
+    operator: Operator,
+    orders: mpsc::Receiver<Order>,
     background: TaskGroup,
     _locks: Vec<DirLock>,
 }
@@ -130,14 +139,24 @@ struct Daemon {
 impl Daemon {
     async fn run(mut self) -> Exit {
         self.start_background();
-        loop {
-            match self.ground.signals.next().await {
-                Wish::Stop | Wish::StopNow => break,
-                Wish::Reload => self.reload(),
-                Wish::Dump => info!(dump = %self.dump(), "the state, as asked for by USR1"),
+        let why = loop {
+            tokio::select! {
+                wish = self.ground.signals.next() => match wish {
+                    Wish::Stop | Wish::StopNow => break "it was told to stop by a signal",
+                    Wish::Reload => {
+                        let _told_in_the_log = self.reload();
+                    }
+                    Wish::Dump => info!(dump = %self.dump(), "the state, as asked for by USR1"),
+                },
+                Some(order) = self.orders.recv() => match order {
+                    Order::Stop => break "an operator stopped it",
+                    Order::Reload(answer) => {
+                        let _hung_up = answer.send(self.reload());
+                    }
+                },
             }
-        }
-        self.stop().await
+        };
+        self.stop(why).await
     }
 
     /// What the hub does not need to answer.

@@ -4,28 +4,31 @@ use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
-use crate::config::{Changed, Config, diff_for_reload};
+use crate::config::{Changed, Config, Loaded, diff_for_reload};
 use crate::service::logging::Chain;
 
 use super::{Daemon, settings};
 
 impl Daemon {
     /// Follows the file. What is wrong with it is reported and changes nothing; what cannot change now is named.
-    pub(super) fn reload(&mut self) {
+    pub(super) fn reload(&mut self) -> Result<String, String> {
         self.ground.notifier.reloading();
-        let status = match self.try_reload() {
-            Ok(told) => told,
+        let outcome = self.try_reload();
+        let status = match &outcome {
+            Ok(told) => told.clone(),
             Err(told) => {
                 error!("the configuration is not reloaded, nothing has changed: {told}");
                 format!("running with the old configuration: {told}")
             }
         };
         self.ground.notifier.ready(&status);
+        self.operator.reloaded();
+        outcome
     }
 
     fn try_reload(&mut self) -> Result<String, String> {
         let new = Config::from_process(&self.ground.args).map_err(|error| Chain(&error).to_string())?;
-        let plan = diff_for_reload(&self.ground.loaded.config, &new.config);
+        let plan = diff_for_reload(&self.loaded.load().config, &new.config);
         // The only part that can fail comes first.
         self.ground
             .logging
@@ -48,10 +51,21 @@ impl Daemon {
             needs_restart = plan.needs_restart.len(),
             "the configuration is reloaded"
         );
-        self.ground.loaded.config = plan.config;
-        Ok(match plan.needs_restart.len() {
-            0 => "ready".into(),
-            n => format!("ready; {n} changed keys wait for a restart"),
-        })
+        let told = match plan.needs_restart.len() {
+            0 => format!("ready; {} keys have changed", plan.live.len()),
+            _ => {
+                let keys: Vec<_> = plan.needs_restart.iter().map(|changed| changed.key).collect();
+                format!(
+                    "ready; {} keys have changed; for the next start: {}",
+                    plan.live.len(),
+                    keys.join(", ")
+                )
+            }
+        };
+        self.loaded.store(Arc::new(Loaded {
+            config: plan.config,
+            ..new
+        }));
+        Ok(told)
     }
 }

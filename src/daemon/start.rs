@@ -4,7 +4,7 @@
 use std::{io::IsTerminal, net::IpAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::broadcast};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -12,6 +12,7 @@ use crate::app::{App, MailWaiters, Parts};
 use crate::bus::Local;
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigArgs, Loaded};
+use crate::control::{SOCKET, server::ControlSocket};
 use crate::hub::{
     Hub, LocalDoor, Readiness,
     listen::{self, Connections, Listener},
@@ -32,8 +33,18 @@ use crate::shutdown::TaskGroup;
 use crate::sqlite::Database;
 use crate::store;
 
-use super::{Daemon, exit::StartError, greeting::Greeting, redis, server_url::ServerUrl, settings};
+use super::{
+    Daemon,
+    exit::StartError,
+    greeting::Greeting,
+    operator::{Fixed, Operator},
+    redis,
+    server_url::ServerUrl,
+    settings,
+};
 
+/// Transitions of children that may wait for whoever logs them.
+const TRANSITIONS: usize = 256;
 /// Descriptors that are not for clients: files, children, the store.
 const OWN_FILES: u64 = 128;
 /// The file that holds everything embedded.
@@ -108,7 +119,7 @@ async fn stop_wished(signals: &mut Signals) {
 }
 
 /// Builds the daemon on `ground` and lets the hub serve.
-pub(super) fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon, StartError> {
+pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon, StartError> {
     let config = ground.loaded.config.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let bus = Local::new();
@@ -177,7 +188,32 @@ pub(super) fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon, Start
     if std::io::stdout().is_terminal() {
         println!("{}", greeting.text());
     }
+    let loaded = Arc::new(ArcSwap::from_pointee(ground.loaded.clone()));
+    let fixed = Fixed {
+        listen: addresses,
+        owner: ground.owner.to_string(),
+        started_at: hub.app().now().0,
+        redis: redis.told(),
+    };
+    let recent = ground.logging.recent.clone();
+    let (operator, orders) = Operator::new(
+        hub.clone(),
+        store.clone(),
+        Vec::new(),
+        fixed,
+        loaded.clone(),
+        recent,
+    );
+    let background = TaskGroup::default();
+    let (transitions, _) = broadcast::channel(TRANSITIONS);
+    operator.follow(transitions.subscribe(), &background);
+    ControlSocket::bind(&config.runtime_dir.join(SOCKET))
+        .await?
+        .serve(Arc::new(operator.clone()), &background);
     Ok(Daemon {
+        loaded,
+        operator,
+        orders,
         ground,
         hub,
         gate,
@@ -186,7 +222,7 @@ pub(super) fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon, Start
         listeners,
         store,
         server_url,
-        background: TaskGroup::default(),
+        background,
         _locks: locks,
     })
 }

@@ -20,9 +20,8 @@ const LAST_RESORT: Duration = Duration::from_secs(1);
 
 impl Daemon {
     /// Stops everything in order, within the profile's time. A second wish to stop takes the patience out of it.
-    pub(super) async fn stop(self) -> Exit {
-        let config = &self.ground.loaded.config;
-        let limits = settings::stop_profile(config, &self.ground.owner).limits();
+    pub(super) async fn stop(self, why: &str) -> Exit {
+        let limits = settings::stop_profile(&self.loaded.load().config, &self.ground.owner).limits();
         info!(within_s = limits.exit.as_secs_f32(), "stopping");
         end_whatever_hangs(limits.exit + LAST_RESORT);
         let Self {
@@ -32,6 +31,7 @@ impl Daemon {
             listeners,
             store,
             server_url,
+            operator,
             background,
             ..
         } = self;
@@ -91,6 +91,7 @@ impl Daemon {
             () = impatience => {} // never: it only cancels
         }
         drop(server_url);
+        operator.note(Some(why));
         info!("stopped");
         flush(&ground.logging, limits);
         Exit::Stopped

@@ -18,7 +18,7 @@ use tracing_subscriber::{
     reload,
 };
 
-use super::log_writer::LogWriter;
+use super::{log_writer::LogWriter, recent::Recent};
 
 /// How the log should look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,8 @@ type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
 pub struct Logging {
     filter: reload::Handle<EnvFilter, Registry>,
     writer: LogWriter,
+    /// Its newest lines.
+    pub recent: Recent,
     /// Where it goes; not always where it was meant to (no journal).
     pub destination: Destination,
 }
@@ -119,12 +121,20 @@ fn build(
 ) -> Result<(impl Subscriber + Send + Sync + 'static, Logging), LoggingError> {
     let (filter, handle) = reload::Layer::new(parse(filter)?);
     let (output, destination) = output(wanted, writer.clone());
-    let subscriber = tracing_subscriber::registry().with(filter).with(output);
+    let recent = Recent::default();
+    let kept = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(recent.clone());
+    let subscriber = tracing_subscriber::registry()
+        .with(filter)
+        .with(output)
+        .with(kept);
     Ok((
         subscriber,
         Logging {
             filter: handle,
             writer,
+            recent,
             destination,
         },
     ))

@@ -1,6 +1,6 @@
 //! Who started us and will start us again, and how long it lets us stop. Decided from facts, once, at start.
 
-use std::{process::Stdio, time::Duration};
+use std::{fmt, process::Stdio, time::Duration};
 
 use tokio::time::timeout;
 
@@ -21,6 +21,19 @@ pub struct Owner {
     pub manager: Manager,
     /// True if Homebrew wrote the unit or the plist: then it also has to stop it.
     pub brew: bool,
+}
+
+/// In the words of `maestroctl status`.
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.manager {
+            _ if self.brew => "brew",
+            Manager::Systemd { user: true } => "systemd (user)",
+            Manager::Systemd { user: false } => "systemd (system)",
+            Manager::Launchd { .. } => "launchd",
+            Manager::Manual => "by hand",
+        })
+    }
 }
 
 /// What the decision needs to know of this process.

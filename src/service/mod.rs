@@ -8,6 +8,7 @@ mod log_writer;
 pub mod logging;
 pub mod manager;
 pub mod notify;
+pub mod recent;
 pub mod rlimit;
 pub mod signals;
 pub mod sleep;

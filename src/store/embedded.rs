@@ -81,6 +81,11 @@ impl Embedded {
         self.shared.epoch.clone()
     }
 
+    /// Number of the newest committed event.
+    pub fn seq(&self) -> u64 {
+        self.shared.committed().seq
+    }
+
     /// The file, for backup, for its state of health, and for the stop.
     pub fn database(&self) -> &Database {
         &self.shared.db

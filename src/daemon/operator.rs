@@ -1,0 +1,300 @@
+//! What the daemon answers on the control socket.
+
+mod log_lines;
+mod report;
+mod transfer;
+
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::bus::{Bounds, Delivery, Kind};
+use crate::config::Loaded;
+use crate::control::protocol::{ChildAct, LogSource, Problem, Progress, Status};
+use crate::control::{LAST_STATUS, Lines, Operations, Pending};
+use crate::hub::Hub;
+use crate::service::recent::Recent;
+use crate::shutdown::TaskGroup;
+use crate::store::Embedded;
+use crate::supervisor::{Handle, Transition};
+
+/// The status is written down at least this often, so that a dead daemon's last words have an age.
+const NOTE_PULSE: Duration = Duration::from_secs(60);
+/// An operator's wish waits so long for the daemon's main loop.
+const ORDERS: usize = 8;
+
+/// What an operator wants of the daemon's main loop.
+pub enum Order {
+    /// Read the configuration again; the answer is what came of it.
+    Reload(oneshot::Sender<Result<String, String>>),
+    /// Stop in order.
+    Stop,
+}
+
+/// A child of ours, by the name operators use.
+#[derive(Clone)]
+pub struct Child {
+    /// `redis`, `tunnel`.
+    pub name: &'static str,
+    /// True if the daemon is not ready without it.
+    pub required: bool,
+    /// Its remote control.
+    pub handle: Handle,
+}
+
+/// What is known once and for all at the start.
+pub struct Fixed {
+    /// Bound addresses.
+    pub listen: Vec<String>,
+    /// Who runs us.
+    pub owner: String,
+    /// When we started, milliseconds since the epoch.
+    pub started_at: i64,
+    /// What is said of redis if it is no child of ours.
+    pub redis: String,
+}
+
+/// Answers operators. Clones share everything.
+#[derive(Clone)]
+pub struct Operator {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    hub: Hub,
+    store: Embedded,
+    children: Vec<Child>,
+    fixed: Fixed,
+    loaded: Arc<ArcSwap<Loaded>>,
+    recent: Recent,
+    orders: mpsc::Sender<Order>,
+    changes: watch::Sender<u64>,
+}
+
+impl Operator {
+    /// An operator's desk, and the wishes that come from it.
+    pub fn new(
+        hub: Hub,
+        store: Embedded,
+        children: Vec<Child>,
+        fixed: Fixed,
+        loaded: Arc<ArcSwap<Loaded>>,
+        recent: Recent,
+    ) -> (Self, mpsc::Receiver<Order>) {
+        let (orders, wishes) = mpsc::channel(ORDERS);
+        let changes = watch::Sender::new(0);
+        (
+            Self {
+                inner: Arc::new(Inner {
+                    hub,
+                    store,
+                    children,
+                    fixed,
+                    loaded,
+                    recent,
+                    orders,
+                    changes,
+                }),
+            },
+            wishes,
+        )
+    }
+
+    /// Follows the children: each transition is logged, shown to whoever watches, and written down.
+    pub fn follow(&self, mut transitions: broadcast::Receiver<Transition>, group: &TaskGroup) {
+        let operator = self.clone();
+        group.spawn("status notes", move |stop: CancellationToken| async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    news = transitions.recv() => match news {
+                        Ok(news) => log(&news),
+                        Err(broadcast::error::RecvError::Lagged(missed)) => warn!(missed, "transitions of children went by unseen"),
+                        // No child can speak any more: only the pulse is left.
+                        Err(broadcast::error::RecvError::Closed) => tokio::select! {
+                            () = stop.cancelled() => return,
+                            () = tokio::time::sleep(NOTE_PULSE) => {}
+                        },
+                    },
+                    () = tokio::time::sleep(NOTE_PULSE) => {}
+                }
+                operator.inner.changes.send_modify(|count| *count += 1);
+                operator.note(None);
+            }
+        });
+    }
+
+    /// Writes down how things are, for when nobody answers any more. `last_words`: why we end.
+    pub fn note(&self, last_words: Option<&str>) {
+        let mut status = self.inner.status();
+        if let Some(words) = last_words {
+            status.daemon.state = "stopped".into();
+            status.daemon.last_words = Some(words.to_owned());
+        }
+        let file = PathBuf::from(&status.places.state_dir).join(LAST_STATUS);
+        let part = file.with_extension("json.part");
+        let written = serde_json::to_vec(&status)
+            .map_err(std::io::Error::other)
+            .and_then(|text| fs::write(&part, text))
+            .and_then(|()| fs::rename(&part, &file));
+        if let Err(error) = written {
+            debug!(%error, "the status could not be written down");
+        }
+    }
+
+    /// The effective configuration has changed.
+    pub fn reloaded(&self) {
+        self.inner.changes.send_modify(|count| *count += 1);
+    }
+
+    fn child(&self, name: &str) -> Result<&Child, Problem> {
+        self.inner
+            .children
+            .iter()
+            .find(|child| child.name == name)
+            .ok_or_else(|| {
+                let names: Vec<_> = self.inner.children.iter().map(|child| child.name).collect();
+                let known = if names.is_empty() {
+                    "no child is configured".to_owned()
+                } else {
+                    names.join(", ")
+                };
+                Problem::new(
+                    "unknown_child",
+                    format!("maestrod keeps no child called `{name}`"),
+                )
+                .remedy(format!("known here: {known}"))
+            })
+    }
+}
+
+fn log(news: &Transition) {
+    info!(
+        child = news.child,
+        from = ?news.from,
+        to = ?news.to,
+        reason = %news.reason,
+        exit = news.exit.map(|exit| exit.to_string()),
+        uptime_ms = news.uptime_ms,
+        failures = news.n,
+        restarts = news.restarts_total,
+        next_retry_at = news.next_retry_at_ms,
+        "child",
+    );
+}
+
+impl Operations for Operator {
+    fn status(&self) -> Pending<'_, Status> {
+        Box::pin(std::future::ready(self.inner.status()))
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
+    }
+
+    fn config(&self) -> Value {
+        let loaded = self.inner.loaded.load();
+        json!({"values": loaded.to_json(), "text": loaded.render()})
+    }
+
+    fn agents(&self) -> Pending<'_, Value> {
+        Box::pin(std::future::ready(self.inner.agents()))
+    }
+
+    fn act(&self, child: String, act: ChildAct) -> Pending<'_, Result<(), Problem>> {
+        Box::pin(async move {
+            let handle = &self.child(&child)?.handle;
+            let done = match act {
+                ChildAct::Start => handle.start().await,
+                ChildAct::Stop => handle.stop().await,
+                ChildAct::Restart => handle.restart().await,
+            };
+            done.map_err(|ended| Problem::new("stopping", ended.to_string()))
+        })
+    }
+
+    fn events(&self) -> Lines {
+        let (tx, rx) = mpsc::channel(64);
+        let subscription = self.inner.hub.bus().subscribe(Kind::Inside, Bounds::default());
+        let stop = self.inner.hub.stopping().clone();
+        tokio::spawn(async move {
+            let mut batch = Vec::new();
+            loop {
+                batch.clear();
+                let next = tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tx.closed() => return,
+                    next = subscription.next(&mut batch, 64) => next,
+                };
+                if let Err(cut) = next {
+                    let _gone = tx
+                        .send(json!({"event": "cut_off", "reason": cut.to_string()}).to_string())
+                        .await;
+                    return;
+                }
+                for delivery in &batch {
+                    let Delivery::Event(event) = delivery else {
+                        continue;
+                    };
+                    let line = String::from_utf8_lossy(event.raw_frame()).into_owned();
+                    if tx.send(line).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        rx
+    }
+
+    fn logs(&self, source: LogSource, lines: usize, follow: bool) -> Result<Lines, Problem> {
+        let stop = self.inner.hub.stopping().clone();
+        match source {
+            LogSource::Hub => Ok(log_lines::ours(&self.inner.recent, lines, follow, stop)),
+            LogSource::Child(name) => Ok(log_lines::of_child(
+                self.child(&name)?.handle.output(),
+                lines,
+                follow,
+                stop,
+            )),
+        }
+    }
+
+    fn reload(&self) -> Pending<'_, Result<Value, Problem>> {
+        Box::pin(async move {
+            let (answer, told) = oneshot::channel();
+            let gone = || Problem::new("stopping", "maestrod is stopping");
+            self.inner
+                .orders
+                .send(Order::Reload(answer))
+                .await
+                .map_err(|_| gone())?;
+            match told.await.map_err(|_| gone())? {
+                Ok(text) => Ok(json!({"text": text})),
+                Err(text) => Err(Problem::new("bad_config", format!("nothing has changed: {text}"))
+                    .remedy("mend the file, check it with `maestroctl config check`, and reload again")),
+            }
+        })
+    }
+
+    fn stop(&self) {
+        if self.inner.orders.try_send(Order::Stop).is_err() {
+            info!("asked to stop while busy with earlier orders: the stop signal works always");
+        }
+    }
+
+    fn import(&self, dir: PathBuf) -> mpsc::Receiver<Progress> {
+        transfer::import(&self.inner.hub, &self.inner.store, dir)
+    }
+
+    fn export(&self, dir: PathBuf) -> mpsc::Receiver<Progress> {
+        transfer::export(&self.inner.hub, &self.inner.store, dir)
+    }
+
+    fn backup(&self, file: PathBuf) -> mpsc::Receiver<Progress> {
+        transfer::backup(&self.inner.store, file)
+    }
+}

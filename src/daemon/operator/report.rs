@@ -1,0 +1,227 @@
+//! The status: facts of every part, put together for people and scripts.
+
+use std::{fs, process};
+
+use serde_json::{Value, json};
+
+use crate::bus::Kind;
+use crate::control::protocol::{
+    AgentCounts, Component, Daemon, Hub as HubFacts, LastExit, Places, State, Status, VERSION, Warning,
+};
+use crate::ports::{Clock, View};
+use crate::supervisor::{self, ChildStatus};
+
+use super::{Child, Inner};
+
+impl Inner {
+    pub(super) fn status(&self) -> Status {
+        let at = crate::clock::SystemClock.now().0;
+        let mut components = vec![self.hub_part(), self.store_part()];
+        components.extend(self.children.iter().map(child_part));
+        if !self.children.iter().any(|child| child.name == "redis") {
+            let detail = self.fixed.redis.clone();
+            components.push(Component {
+                name: "redis".into(),
+                state: State::Off,
+                detail,
+                ..Component::default()
+            });
+        }
+        Status {
+            version: VERSION,
+            at,
+            daemon: self.daemon(),
+            warnings: self.warnings(),
+            components,
+            hub: HubFacts {
+                listen: self.fixed.listen.clone(),
+                url: self.hub.app().facts().server_url.clone(),
+                raw_clients: self.hub.bus().count(Kind::Raw),
+                ui_clients: self.hub.bus().count(Kind::Ui),
+                mobile_clients: self.hub.bus().count(Kind::Mobile),
+                seq: self.store.seq(),
+            },
+            agents: AgentCounts::default(),
+            places: self.places(),
+        }
+    }
+
+    fn daemon(&self) -> Daemon {
+        let stopping = self.hub.stopping().is_cancelled();
+        let state = match (stopping, self.hub.readiness().is_complete()) {
+            (true, _) => "stopping",
+            (false, true) => "running",
+            (false, false) => "starting",
+        };
+        Daemon {
+            release: env!("CARGO_PKG_VERSION").into(),
+            pid: process::id(),
+            state: state.into(),
+            started_at: self.fixed.started_at,
+            owner: self.fixed.owner.clone(),
+            last_words: None,
+        }
+    }
+
+    fn places(&self) -> Places {
+        let loaded = self.loaded.load();
+        let text = |path: &std::path::Path| path.display().to_string();
+        Places {
+            data_dir: text(&loaded.config.data_dir),
+            state_dir: text(&loaded.config.state_dir),
+            runtime_dir: text(&loaded.config.runtime_dir),
+            config_file: loaded.file.as_deref().map(text),
+        }
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        let warning = |code: &str, text: String, remedy: Option<String>| Warning {
+            code: code.into(),
+            text,
+            remedy,
+        };
+        let loaded = self.loaded.load();
+        let mut warnings: Vec<Warning> = Vec::new();
+        if let Some(trouble) = self.store.database().trouble() {
+            let remedy = "free some room or mend the disk; writes are refused until one succeeds";
+            warnings.push(warning(
+                "store_trouble",
+                format!("the store cannot write: {trouble}"),
+                Some(remedy.into()),
+            ));
+        }
+        for (part, why) in self.hub.readiness().missing() {
+            warnings.push(warning("not_ready", format!("{part}: {why}"), None));
+        }
+        let empty = self.hub.app().view().projects().is_empty();
+        if empty && super::super::settings::has_node_data(&loaded.config.data_dir) {
+            let remedy = format!(
+                "take it over: maestroctl import {}",
+                loaded.config.data_dir.display()
+            );
+            warnings.push(warning(
+                "node_data",
+                "the Node server's data has not been taken over".into(),
+                Some(remedy),
+            ));
+        }
+        warnings.extend(
+            loaded
+                .warnings
+                .iter()
+                .map(|text| warning("config", text.clone(), None)),
+        );
+        let cut_off = self.hub.bus().cut_off();
+        if cut_off > 0 {
+            warnings.push(warning(
+                "slow_clients",
+                format!("{cut_off} clients were cut off because they did not keep up"),
+                None,
+            ));
+        }
+        warnings
+    }
+
+    fn hub_part(&self) -> Component {
+        Component {
+            name: "hub".into(),
+            state: if self.hub.stopping().is_cancelled() {
+                State::Stopping
+            } else {
+                State::Ready
+            },
+            required: true,
+            since: self.fixed.started_at,
+            detail: self.fixed.listen.join(" "),
+            ..Component::default()
+        }
+    }
+
+    fn store_part(&self) -> Component {
+        let view = self.hub.app().view();
+        let bytes = fs::metadata(self.store.database().path()).map_or(0, |file| file.len());
+        let detail = format!(
+            "{:.1} MB, {} projects, {} tasks, {} sessions",
+            bytes as f64 / 1e6,
+            view.projects().len(),
+            view.tasks(None).len(),
+            view.session_heads(None).len(),
+        );
+        let state = if self.store.database().trouble().is_some() {
+            State::Degraded
+        } else {
+            State::Ready
+        };
+        Component {
+            name: "store".into(),
+            state,
+            required: true,
+            since: self.fixed.started_at,
+            detail,
+            ..Component::default()
+        }
+    }
+
+    /// Sessions that an agent should be working in.
+    pub(super) fn agents(&self) -> Value {
+        let heads = self.hub.app().view().session_heads(None);
+        let at_work = heads.iter().filter(|head| {
+            matches!(
+                head.status.as_str(),
+                "spawning" | "idle" | "working" | "needs_input"
+            )
+        });
+        at_work
+            .map(|head| json!({"sessionId": head.id, "projectId": head.project_id, "name": head.name, "status": head.status, "verdict": "unknown", "lastActivity": head.last_activity}))
+            .collect()
+    }
+}
+
+fn child_part(child: &Child) -> Component {
+    let status = child.handle.status();
+    let millis = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    Component {
+        name: child.name.into(),
+        state: state(status.state),
+        required: child.required,
+        since: millis(status.since_ms),
+        pid: status.pid.and_then(|pid| u32::try_from(pid).ok()),
+        adopted: status.adopted,
+        restarts_24h: status.restarts_24h,
+        restarts_total: status.restarts_total,
+        last_exit: status.last_exit().map(|exit| LastExit {
+            at: millis(exit.at_ms),
+            how: exit.exit.to_string(),
+            uptime_ms: exit.uptime_ms,
+            last_lines: exit.last_lines.clone(),
+        }),
+        next_retry_at: status.next_retry_at_ms.map(millis),
+        reason: Some(status.reason.to_string()),
+        detail: facts(&status),
+        remedy: status.remedy.clone(),
+    }
+}
+
+fn facts(status: &ChildStatus) -> String {
+    let facts: Vec<String> = status
+        .facts
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    facts.join(", ")
+}
+
+fn state(state: supervisor::State) -> State {
+    use supervisor::State as S;
+    match state {
+        S::Stopped => State::Stopped,
+        S::Adopting => State::Adopting,
+        S::Starting => State::Starting,
+        S::Ready => State::Ready,
+        S::Degraded => State::Degraded,
+        S::Stopping => State::Stopping,
+        S::Backoff => State::Backoff,
+        S::CrashLoop => State::CrashLoop,
+        S::Blocked => State::Blocked,
+    }
+}
