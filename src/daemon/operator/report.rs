@@ -8,7 +8,7 @@ use crate::bus::Kind;
 use crate::control::protocol::{
     AgentCounts, Component, Daemon, Hub as HubFacts, LastExit, Places, State, Status, VERSION, Warning,
 };
-use crate::ports::{Clock, View};
+use crate::ports::Clock;
 use crate::supervisor::{self, ChildStatus};
 
 use super::{Child, Inner};

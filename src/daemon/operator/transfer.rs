@@ -12,12 +12,21 @@ use crate::store::Embedded;
 /// Steps on their way to one operator.
 const QUEUE: usize = 16;
 
+/// Reads a JSON data directory into the store.
 pub fn import(_hub: &Hub, _store: &Embedded, _dir: PathBuf) -> mpsc::Receiver<Progress> {
-    todo!()
+    unavailable()
 }
 
+/// Writes the store as a JSON data directory.
 pub fn export(_hub: &Hub, _store: &Embedded, _dir: PathBuf) -> mpsc::Receiver<Progress> {
-    todo!()
+    unavailable()
+}
+
+fn unavailable() -> mpsc::Receiver<Progress> {
+    let (tx, rx) = mpsc::channel(1);
+    let problem = Problem::new("unavailable", "this build cannot carry data in or out");
+    let _fits = tx.try_send(Progress::Failed { problem });
+    rx
 }
 
 /// Writes a consistent copy of the store to a new file.
