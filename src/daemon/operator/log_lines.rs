@@ -30,7 +30,10 @@ pub fn ours(recent: &Recent, lines: usize, follow: bool, stop: CancellationToken
                 return;
             }
         }
-        while follow {
+        if !follow {
+            return;
+        }
+        loop {
             let next = tokio::select! {
                 () = stop.cancelled() => return,
                 () = tx.closed() => return,
@@ -60,7 +63,10 @@ pub fn of_child(output: &Output, lines: usize, follow: bool, stop: CancellationT
                 return;
             }
         }
-        while follow {
+        if !follow {
+            return;
+        }
+        loop {
             let news = match follower.news() {
                 Ok(news) => news,
                 Err(error) => {
