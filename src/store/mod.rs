@@ -15,6 +15,7 @@ mod draft;
 mod embedded;
 mod histories;
 mod index;
+pub mod layout;
 mod model;
 mod rows;
 mod snapshot;
