@@ -78,26 +78,56 @@ fn check_escapes(path: &str) -> Result<(), BadEscape> {
     Ok(())
 }
 
+/// The word of ours that `segment` is, in whatever case.
+fn word(segment: &str) -> Option<&'static str> {
+    let mut words = WORDS.iter().copied();
+    words.find(|word| word.eq_ignore_ascii_case(segment))
+}
+
+/// True if our routes have words and no ids at this place of `/api/<resource>/...`: an id that looks like a word keeps
+/// its case.
+fn is_for_words(place: usize, word: &str, resource: &str) -> bool {
+    match place {
+        0..=2 | 6 => true,
+        3 => matches!(word, "spawn" | "inbox" | "wait" | "thread" | "mode"),
+        4 => !matches!(resource, "mail" | "ordering"),
+        _ => false,
+    }
+}
+
 fn spelled(path: &str) -> Cow<'_, str> {
     let trimmed = match path.strip_suffix('/') {
         Some("") | None => path,
         Some(trimmed) => trimmed,
     };
-    let word = |segment: &str| {
-        let upper = segment.bytes().any(|b| b.is_ascii_uppercase());
-        WORDS
-            .iter()
-            .copied()
-            .find(|word| upper && word.eq_ignore_ascii_case(segment))
-    };
-    if trimmed.split('/').any(|segment| word(segment).is_some()) {
-        let words: Vec<&str> = trimmed.split('/').map(|s| word(s).unwrap_or(s)).collect();
-        return Cow::Owned(words.join("/"));
+    // Hardly any path has a capital letter: those cost nothing here.
+    if trimmed.bytes().any(|b| b.is_ascii_uppercase()) {
+        let spelled = with_words_in_lower_case(trimmed);
+        if spelled != trimmed {
+            return Cow::Owned(spelled);
+        }
     }
     if trimmed.len() < path.len() {
         return Cow::Owned(trimmed.to_owned());
     }
     Cow::Borrowed(path)
+}
+
+fn with_words_in_lower_case(path: &str) -> String {
+    let mut resource = "";
+    let words: Vec<&str> = path
+        .split('/')
+        .enumerate()
+        .map(|(place, segment)| {
+            let word = word(segment).filter(|word| is_for_words(place, word, resource));
+            let meant = word.unwrap_or(segment);
+            if place == 2 {
+                resource = meant;
+            }
+            meant
+        })
+        .collect();
+    words.join("/")
 }
 
 #[cfg(test)]
@@ -119,6 +149,14 @@ mod tests {
             ("/", "/"),
             ("/api/Team-Members?x", "/api/team-members?x"),
             ("/api/tasks/%41", "/api/tasks/%41"),
+            ("/api/Sessions/API/Docs", "/api/sessions/API/docs"),
+            ("/api/sessions/Mail/Tasks/Docs", "/api/sessions/Mail/tasks/Docs"),
+            (
+                "/api/sessions/s/MODAL/Wait/Close",
+                "/api/sessions/s/modal/Wait/close",
+            ),
+            ("/api/Mail/INBOX/Docs", "/api/mail/inbox/Docs"),
+            ("/api/ordering/task/API", "/api/ordering/task/API"),
             ("http://localhost:1/API/tasks", "http://localhost:1/api/tasks"),
         ] {
             assert_eq!(normal(written).as_deref(), Ok(meant), "{written}");

@@ -144,6 +144,12 @@ async fn paths_ignore_case_and_a_trailing_slash_and_ids_are_percent_decoded() {
         assert_eq!(scene.get(&path).await, project, "{path}");
     }
     scene.get("/HEALTH/").await;
+    scene.session(json!({"id": "Mail"})).await;
+    assert_eq!(
+        scene.get("/api/SESSIONS/Mail").await["id"],
+        "Mail",
+        "an id is no word"
+    );
     let upper = scene.project.to_uppercase();
     assert_eq!(
         scene.daemon.get(&format!("/api/projects/{upper}")).await.status,

@@ -128,6 +128,28 @@ async fn a_user_sets_what_is_settable_and_nothing_else() {
     assert_eq!(scene.events().await, ["task:updated", "notify:task_failed"]);
 }
 
+/// Deviation: null was stored wherever it was sent.
+#[tokio::test]
+async fn null_empties_texts_and_lists_and_is_kept_only_where_a_field_may_be_absent() {
+    let scene = Scene::new().await;
+    let body = json!({"description": "d", "skillIds": ["s"], "teamMemberId": "m"});
+    let path = format!("/api/tasks/{}", scene.task(body).await);
+    let nulls = json!({"description": null, "skillIds": null, "pinned": null, "teamMemberId": null});
+    let task = scene.patch(&path, nulls).await;
+    assert_eq!(
+        (&task["description"], &task["skillIds"]),
+        (&json!(""), &json!([]))
+    );
+    for kept in ["pinned", "teamMemberId"] {
+        assert_eq!(task.get(kept), Some(&Value::Null), "{kept}");
+    }
+    for refused in [json!({"status": null}), json!({"priority": null})] {
+        let answer = scene.daemon.patch(&path, refused).await;
+        assert_eq!(answer.expect(400)["code"], "VALIDATION_ERROR");
+    }
+    assert_eq!(scene.get(&path).await, task);
+}
+
 #[tokio::test]
 async fn a_report_of_a_session_changes_its_entry_only() {
     let mut scene = Scene::new().await;
