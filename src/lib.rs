@@ -14,6 +14,7 @@ pub mod manifest; // manifests of spawned sessions: our own, or the external pro
 pub mod mail; // where mail is kept: embedded, or in Redis Streams
 pub mod children; // the programs we keep running: redis-server
 pub mod clock; // the only wall clock
+pub mod skills; // folders with a SKILL.md, found where agents look for them
 pub mod store; // durable state: one SQLite file, with the records in memory
 
 pub mod hub; // everything clients see

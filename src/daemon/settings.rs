@@ -13,6 +13,7 @@ use crate::service::{
     logging::Format,
     manager::{Owner, StopProfile},
 };
+use crate::skills::Skills;
 
 /// Bounds for clients.
 pub fn limits(config: &Config) -> Limits {
@@ -98,6 +99,12 @@ pub fn surroundings(config: &Config, url: &str) -> Surroundings {
         session_dir: config.session_dir.clone(),
         scratch: config.state_dir.join("manifests"),
     }
+}
+
+/// Where skills are found.
+pub fn skills(config: &Config) -> Skills {
+    let home = std::env::home_dir();
+    Skills::new(config.skills_dir.clone(), home.as_deref())
 }
 
 /// How log lines look.

@@ -154,6 +154,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let hub = Hub::new(
         app,
         bus,
+        settings::skills(&config),
         settings::limits(&config),
         Readiness::default(),
         stopping,

@@ -27,6 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::app::App;
 use crate::bus::{Bounds, Local};
 use crate::shutdown::TaskGroup;
+use crate::skills::Skills;
 
 pub use front::LocalDoor;
 pub use stall::Stall;
@@ -37,6 +38,7 @@ pub use status::Readiness;
 pub struct Hub {
     app: App,
     bus: Local,
+    skills: Arc<Skills>,
     shared: Arc<Shared>,
 }
 
@@ -85,6 +87,7 @@ impl Hub {
     pub fn new(
         app: App,
         bus: Local,
+        skills: Skills,
         limits: Limits,
         readiness: Readiness,
         stopping: CancellationToken,
@@ -101,6 +104,7 @@ impl Hub {
         Self {
             app,
             bus,
+            skills: Arc::new(skills),
             shared: Arc::new(shared),
         }
     }
@@ -113,6 +117,11 @@ impl Hub {
     /// Where events come from.
     pub fn bus(&self) -> &Local {
         &self.bus
+    }
+
+    /// Where skills are found.
+    pub fn skills(&self) -> &Arc<Skills> {
+        &self.skills
     }
 
     /// How much a client may ask of us at once, as things stand.

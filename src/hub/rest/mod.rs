@@ -8,6 +8,7 @@ mod modals;
 mod orderings;
 mod projects;
 mod sessions;
+mod skills;
 mod spawn;
 mod tasks;
 mod workflows;
@@ -29,5 +30,6 @@ pub(super) fn routes() -> Router<Hub> {
         .merge(mail::routes())
         .merge(members::routes())
         .merge(spawn::routes())
+        .merge(skills::routes())
         .merge(workflows::routes())
 }
