@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+use crate::children::RedisError;
 use crate::config::ConfigError;
 use crate::control::server::ControlError;
 use crate::hub::listen::BindError;
@@ -57,6 +58,9 @@ pub enum StartError {
     /// Operators cannot be answered.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// Our own redis cannot be set up.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
     /// There is no log.
     #[error(transparent)]
     Logging(#[from] LoggingError),
@@ -69,7 +73,10 @@ impl StartError {
     /// How to end for this reason.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) => Exit::Config,
+            Self::Config(_) | Self::Redis(RedisError::SocketPath { .. } | RedisError::PresenceKeys(_)) => {
+                Exit::Config
+            }
+            Self::Redis(RedisError::Password(..)) => Exit::CannotStart,
             Self::Bind(BindError::Taken(_)) => Exit::TryAgain,
             Self::Lock(_)
             | Self::Sqlite(_)
@@ -101,6 +108,7 @@ impl StartError {
             | Self::Sqlite(_)
             | Self::Store(_)
             | Self::Control(_)
+            | Self::Redis(_)
             | Self::Logging(_)
             | Self::System(..) => None,
         }

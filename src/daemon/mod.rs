@@ -29,6 +29,7 @@ use crate::manifest::Generator;
 use crate::service::{lock::DirLock, logging::Chain, signals::Wish, sleep};
 use crate::shutdown::TaskGroup;
 use crate::store::Embedded;
+use crate::supervisor::Handle;
 
 use self::{
     operator::{Operator, Order},
@@ -132,6 +133,8 @@ struct Daemon {
     loaded: Arc<ArcSwap<Loaded>>,
     operator: Operator,
     orders: mpsc::Receiver<Order>,
+    redis: Option<Handle>,
+    children: TaskGroup,
     background: TaskGroup,
     _locks: Vec<DirLock>,
 }
@@ -161,7 +164,10 @@ impl Daemon {
 
     /// What the hub does not need to answer.
     fn start_background(&mut self) {
-        let _resumes = sleep::watch(&self.background, sleep::SystemClocks::default(), sleep::TICK);
+        let resumes = sleep::watch(&self.background, sleep::SystemClocks::default(), sleep::TICK);
+        if let Some(redis) = self.redis.clone() {
+            redis::nudge_on_resume(redis, resumes, &self.background);
+        }
         let (notifier, readiness) = (self.ground.notifier.clone(), self.hub.readiness().clone());
         self.background.spawn("ready", move |stop| async move {
             let ready = tokio::time::timeout(start::READY_WITHIN, readiness.complete());
@@ -199,6 +205,7 @@ impl Daemon {
             "sockets_cut_off": hub.bus().cut_off(),
             "store": self.store.database().path(),
             "store_trouble": self.store.database().trouble().map(|trouble| trouble.to_string()),
+            "redis": self.redis.as_ref().map(Handle::status),
             "background_tasks": self.background.len(),
         })
     }

@@ -18,6 +18,8 @@ pub struct Step<'a> {
     pub name: &'static str,
     /// When it must be done, counted from the beginning of the stop.
     pub until: Duration,
+    /// The time it gets even then: what must not be cut short.
+    pub least: Duration,
     /// What it does.
     pub act: Act<'a>,
 }
@@ -31,8 +33,15 @@ impl<'a> Step<'a> {
         Self {
             name,
             until,
+            least: HURRIED,
             act: Box::new(move |limit| Box::pin(act(limit))),
         }
+    }
+
+    /// The same step, which gets at least this time.
+    pub fn at_least(mut self, least: Duration) -> Self {
+        self.least = least;
+        self
     }
 }
 

@@ -1,8 +1,22 @@
-//! Which redis there is to be: ours, somebody else's, or none.
+//! Which redis there is to be: ours, somebody else's, or none; and ours as a child.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
-use crate::config::{Config, RedisMode};
+use tokio::sync::{broadcast, watch};
+use tracing::debug;
+
+use crate::children::{Fsync, Redis, RedisError, RedisParams, Tcp, redis_server};
+use crate::config::{self, Config, RedisMode};
+use crate::hub::Readiness;
+use crate::service::{
+    manager::{Manager, Owner},
+    sleep::Resume,
+};
+use crate::shutdown::TaskGroup;
+use crate::supervisor::{Grouping, Handle, Health, Nudge, Transition, supervise};
+
+/// Its name: of its part in the readiness, in the log, for operators.
+pub const NAME: &str = "redis";
 
 /// The decision, made once at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,4 +70,79 @@ pub fn server(config: &Config) -> Option<PathBuf> {
         .iter()
         .flat_map(|name| std::env::split_paths(&dirs).map(move |dir| dir.join(name)))
         .find(|path| path.is_file())
+}
+
+/// Starts keeping our own redis running, in `group`. The hub is not ready without it.
+///
+/// # Errors
+/// What is configured cannot work.
+pub async fn start(
+    config: &Config,
+    owner: &Owner,
+    readiness: &Readiness,
+    group: &TaskGroup,
+    transitions: broadcast::Sender<Transition>,
+) -> Result<Handle, RedisError> {
+    let mut spec = redis_server(Arc::new(Redis::new(params(config))?));
+    if matches!(owner.manager, Manager::Launchd { .. }) {
+        spec.grouping = Grouping::Ours; // launchd sweeps our group when we die
+    }
+    readiness.lacks(NAME, "redis is starting");
+    let handle = supervise(spec, group, transitions);
+    follow(handle.health(), readiness.clone(), group);
+    // A child's task that has ended has been told to: then nobody wants it to start.
+    let _ended = handle.start().await;
+    Ok(handle)
+}
+
+fn params(config: &Config) -> RedisParams {
+    let redis = &config.redis;
+    let (state, run) = (config.state_dir.clone(), config.runtime_dir.clone());
+    let mut params = RedisParams::new(state.clone(), run, state.join("logs"));
+    params.binary = redis.binary.as_ref().map(|program| {
+        // A name that is not found is kept: it shows in the status, and it may be installed later.
+        server(config).unwrap_or_else(|| program.as_path().to_owned())
+    });
+    params.fsync = match redis.fsync {
+        config::Fsync::EverySecond => Fsync::EverySecond,
+        config::Fsync::Always => Fsync::Always,
+    };
+    params.maxmemory = redis.maxmemory.bytes();
+    params.tcp = redis.port.map(|port| Tcp { port });
+    params.presence_keys = format!("{}presence:*", redis.key_prefix.as_str());
+    params
+}
+
+/// Ready only while redis is.
+fn follow(mut health: watch::Receiver<Health>, readiness: Readiness, group: &TaskGroup) {
+    group.spawn("redis readiness", move |stop| async move {
+        loop {
+            match &*health.borrow_and_update() {
+                Health::Up { .. } => readiness.has(NAME),
+                Health::Down { state, reason } => {
+                    readiness.lacks(NAME, format!("redis is {state:?} ({reason})").to_lowercase());
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = health.changed() => if changed.is_err() { return },
+            }
+        }
+    });
+}
+
+/// Tries a child that waits for its next turn right after the machine woke up.
+pub fn nudge_on_resume(child: Handle, mut resumes: watch::Receiver<Option<Resume>>, group: &TaskGroup) {
+    group.spawn("resume", move |stop| async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = resumes.changed() => if changed.is_err() { return },
+            }
+            if child.nudge(Nudge::Wake).await.is_err() {
+                debug!("nobody is left to be told of the resume");
+                return;
+            }
+        }
+    });
 }

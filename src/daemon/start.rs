@@ -37,7 +37,7 @@ use super::{
     Daemon,
     exit::StartError,
     greeting::Greeting,
-    operator::{Fixed, Operator},
+    operator::{Child, Fixed, Operator},
     redis,
     server_url::ServerUrl,
     settings,
@@ -174,13 +174,13 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     info!(url, addresses = addresses.join(", "), "the hub listens");
 
-    let redis = redis::Choice::make(&config, redis::server(&config));
-    info!("redis: {}", redis.told());
+    let choice = redis::Choice::make(&config, redis::server(&config));
+    info!("redis: {}", choice.told());
     let greeting = Greeting {
         config: &config,
         url: &url,
         addresses: &addresses,
-        redis: &redis,
+        redis: &choice,
         node_data: hub.app().view().projects().is_empty() && settings::has_node_data(&config.data_dir),
     };
     if greeting.node_data {
@@ -194,23 +194,34 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         listen: addresses,
         owner: ground.owner.to_string(),
         started_at: hub.app().now().0,
-        redis: redis.told(),
+        redis: choice.told(),
     };
-    let recent = ground.logging.recent.clone();
+    // Before there is a child: what fails from here on would leave it behind.
+    let control = ControlSocket::bind(&config.runtime_dir.join(SOCKET)).await?;
+    let children = TaskGroup::default();
+    let (transitions, seen) = broadcast::channel(TRANSITIONS);
+    let redis = match choice {
+        redis::Choice::Managed => {
+            Some(redis::start(&config, &ground.owner, hub.readiness(), &children, transitions).await?)
+        }
+        redis::Choice::Off { .. } | redis::Choice::External => None,
+    };
+    let operated = redis.iter().map(|handle| Child {
+        name: redis::NAME,
+        required: true,
+        handle: handle.clone(),
+    });
     let (operator, orders) = Operator::new(
         hub.clone(),
         store.clone(),
-        Vec::new(),
+        operated.collect(),
         fixed,
         loaded.clone(),
-        recent,
+        ground.logging.recent.clone(),
     );
     let background = TaskGroup::default();
-    let (transitions, _) = broadcast::channel(TRANSITIONS);
-    operator.follow(transitions.subscribe(), &background);
-    ControlSocket::bind(&config.runtime_dir.join(SOCKET))
-        .await?
-        .serve(Arc::new(operator.clone()), &background);
+    operator.follow(seen, &background);
+    control.serve(Arc::new(operator.clone()), &background);
     Ok(Daemon {
         loaded,
         operator,
@@ -223,6 +234,8 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         listeners,
         store,
         server_url,
+        redis,
+        children,
         background,
         _locks: locks,
     })

@@ -17,6 +17,8 @@ use super::{
 const GOODBYE: Duration = Duration::from_millis(500);
 /// How much later than planned the process ends whatever hangs.
 const LAST_RESORT: Duration = Duration::from_secs(1);
+/// What the store and a kill get even when nobody has patience: they are quick, unless something is badly wrong.
+const FIRM: Duration = Duration::from_secs(1);
 
 impl Daemon {
     /// Stops everything in order, within the profile's time. A second wish to stop takes the patience out of it.
@@ -33,8 +35,11 @@ impl Daemon {
             server_url,
             operator,
             background,
+            children,
+            redis,
             ..
         } = self;
+        let (children, redis) = (&children, redis.as_ref());
         let (hub, connections, listeners) = (&hub, &connections, &listeners);
         let (store, background, notifier) = (&store, &background, &ground.notifier);
         let hurry = CancellationToken::new();
@@ -77,14 +82,29 @@ impl Daemon {
             Step::new("stop looking after things", limits.kill, |limit| async move {
                 background.close(limit).await;
             }),
-            Step::new("close the store", limits.exit, |_| async {
+            Step::new("close the store", limits.kill, |_| async {
                 let database = store.database().clone();
                 // Waits for what was accepted, then folds the log into the file.
                 let closed = tokio::task::spawn_blocking(move || database.close()).await;
                 if let Err(error) = closed {
                     warn!("the store did not close: {error}");
                 }
+            })
+            .at_least(FIRM),
+            Step::new("end redis", limits.exit, |limit| async move {
+                // Asks, and kills when four fifths of the time are over: that is the plan's time to kill.
+                if let Some(redis) = redis {
+                    redis.shutdown(limit).await;
+                }
             }),
+            Step::new("kill what is left", limits.exit, |limit| async move {
+                if let Some(redis) = redis.filter(|redis| redis.status().pid.is_some()) {
+                    let _ended = redis.kill().await;
+                    redis.wait(limit, |status| status.pid.is_none()).await;
+                }
+                children.close(limit).await;
+            })
+            .at_least(FIRM),
         ];
         tokio::select! {
             () = carry_out(steps, &hurry) => {}

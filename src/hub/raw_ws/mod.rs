@@ -31,7 +31,7 @@ use super::{Hub, error::RouteError};
 use self::{reader::Reader, writer::Writer};
 
 /// How long a closed client may take to close its side.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_millis(500);
 
 /// Why a connection ends.
 #[derive(Debug)]
