@@ -4,6 +4,8 @@ mod log_lines;
 mod report;
 mod transfer;
 
+pub use transfer::Stock;
+
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
@@ -19,7 +21,6 @@ use crate::control::{LAST_STATUS, Lines, Operations, Pending};
 use crate::hub::Hub;
 use crate::service::recent::Recent;
 use crate::shutdown::TaskGroup;
-use crate::store::Embedded;
 use crate::supervisor::{Handle, Transition};
 
 /// The status is written down at least this often, so that a dead daemon's last words have an age.
@@ -66,7 +67,7 @@ pub struct Operator {
 
 struct Inner {
     hub: Hub,
-    store: Embedded,
+    stock: Stock,
     children: Vec<Child>,
     fixed: Fixed,
     loaded: Arc<ArcSwap<Loaded>>,
@@ -79,7 +80,7 @@ impl Operator {
     /// An operator's desk, and the wishes that come from it.
     pub fn new(
         hub: Hub,
-        store: Embedded,
+        stock: Stock,
         children: Vec<Child>,
         fixed: Fixed,
         loaded: Arc<ArcSwap<Loaded>>,
@@ -91,7 +92,7 @@ impl Operator {
             Self {
                 inner: Arc::new(Inner {
                     hub,
-                    store,
+                    stock,
                     children,
                     fixed,
                     loaded,
@@ -287,14 +288,14 @@ impl Operations for Operator {
     }
 
     fn import(&self, dir: PathBuf) -> mpsc::Receiver<Progress> {
-        transfer::import(&self.inner.hub, &self.inner.store, dir)
+        transfer::import(self.inner.stock.clone(), dir)
     }
 
     fn export(&self, dir: PathBuf) -> mpsc::Receiver<Progress> {
-        transfer::export(&self.inner.hub, &self.inner.store, dir)
+        transfer::export(self.inner.stock.clone(), dir)
     }
 
     fn backup(&self, file: PathBuf) -> mpsc::Receiver<Progress> {
-        transfer::backup(&self.inner.store, file)
+        transfer::backup(&self.inner.stock.store, file)
     }
 }

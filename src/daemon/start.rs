@@ -37,7 +37,7 @@ use super::{
     Daemon,
     exit::StartError,
     greeting::Greeting,
-    operator::{Child, Fixed, Operator},
+    operator::{Child, Fixed, Operator, Stock},
     redis,
     server_url::ServerUrl,
     settings,
@@ -141,9 +141,14 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         settings::surroundings(&config, &url),
     ));
 
+    let mailbox = Arc::new(EmbeddedMailbox::new(db, clock.clone()));
+    let stock = Stock {
+        store: store.clone(),
+        mail: mailbox.clone(),
+    };
     let app = App::new(Parts {
         store: Arc::new(store.clone()),
-        mail: Arc::new(EmbeddedMailbox::new(db, clock.clone())),
+        mail: mailbox,
         locks: Arc::new(LocalLocks::new(clock.now())),
         mail_waiters,
         manifests: manifests.clone(),
@@ -213,7 +218,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     });
     let (operator, orders) = Operator::new(
         hub.clone(),
-        store.clone(),
+        stock,
         operated.collect(),
         fixed,
         loaded.clone(),

@@ -39,7 +39,7 @@ impl Inner {
                 raw_clients: self.hub.bus().count(Kind::Raw),
                 ui_clients: self.hub.bus().count(Kind::Ui),
                 mobile_clients: self.hub.bus().count(Kind::Mobile),
-                seq: self.store.seq(),
+                seq: self.stock.store.seq(),
             },
             agents: AgentCounts::default(),
             places: self.places(),
@@ -82,7 +82,7 @@ impl Inner {
         };
         let loaded = self.loaded.load();
         let mut warnings: Vec<Warning> = Vec::new();
-        if let Some(trouble) = self.store.database().trouble() {
+        if let Some(trouble) = self.stock.store.database().trouble() {
             let remedy = "free some room or mend the disk; writes are refused until one succeeds";
             warnings.push(warning(
                 "store_trouble",
@@ -139,7 +139,7 @@ impl Inner {
 
     fn store_part(&self) -> Component {
         let view = self.hub.app().view();
-        let bytes = fs::metadata(self.store.database().path()).map_or(0, |file| file.len());
+        let bytes = fs::metadata(self.stock.store.database().path()).map_or(0, |file| file.len());
         let detail = format!(
             "{:.1} MB, {} projects, {} tasks, {} sessions",
             bytes as f64 / 1e6,
@@ -147,7 +147,7 @@ impl Inner {
             view.tasks(None).len(),
             view.session_heads(None).len(),
         );
-        let state = if self.store.database().trouble().is_some() {
+        let state = if self.stock.store.database().trouble().is_some() {
             State::Degraded
         } else {
             State::Ready
