@@ -14,6 +14,7 @@ mod matching;
 mod quirks;
 mod recording;
 mod replay;
+mod restart;
 mod rules;
 mod scene;
 mod sockets;

@@ -12,8 +12,8 @@ use crate::{
 /// A daemon under replay: one unfiltered connection from the start, a second one once the recording opens it.
 pub struct Replay {
     // Sockets are dropped before the daemon, which would wait for its clients' last words.
-    unfiltered: Socket,
-    second: Option<Socket>,
+    pub unfiltered: Socket,
+    pub second: Option<Socket>,
     pub daemon: Daemon,
     pub bindings: Bindings,
     /// Every frame of the unfiltered connection.
