@@ -1,0 +1,98 @@
+//! A real disk without room: a small tmpfs, which only root may mount.
+
+use std::{fs, path::Path, process::Command};
+
+use maestro::ports::{CommitError, Store, StoreError, Tx};
+use serde_json::json;
+
+use super::place;
+
+/// A file system of two megabytes; gone when dropped.
+struct SmallDisk {
+    dir: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
+            .arg(dir.path())
+            .output();
+        let mounted = mounted.is_ok_and(|output| output.status.success());
+        mounted.then_some(Self { dir })
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.dir.path()).status();
+    }
+}
+
+/// One session more, with a document.
+async fn add(store: &impl Store, n: u32, size: usize) -> Result<(), CommitError> {
+    let rule = move |tx: &mut dyn Tx| -> Result<(), CommitError> {
+        let (id, task) = (place::session_id(&format!("sess_{n}")), place::task_id("task_1"));
+        let mut session = place::session(&id, &task);
+        session
+            .docs
+            .append(&json!({"content": "x".repeat(size)}))
+            .expect("JSON");
+        tx.put_session(session);
+        let mut task = tx
+            .task(&task)
+            .map_or_else(|| place::task(&task), |task| (*task).clone());
+        task.session_ids.push(id.to_string());
+        tx.put_task(task.into());
+        Ok(())
+    };
+    store.commit(Box::new(rule)).await
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_loses_nothing_and_work_goes_on_when_there_is_room_again() {
+    let Some(disk) = SmallDisk::mount() else {
+        println!("SKIPPED: a small file system can only be mounted by root");
+        return;
+    };
+    let ballast = disk.path().join("ballast");
+    fs::write(&ballast, vec![0; 700_000]).expect("there is room");
+    let store = place::open(disk.path());
+    let mut kept = 0;
+    let error = loop {
+        match add(&store, kept, 10_000).await {
+            Ok(()) => kept += 1,
+            Err(error) => break error,
+        }
+        assert!(kept < 1000, "two megabytes hold no ten");
+    };
+    assert!(
+        matches!(error, CommitError::Store(StoreError::DiskFull)),
+        "{error}"
+    );
+    assert!(store.database().trouble().is_some());
+    let there = |store: &maestro::store::Embedded| {
+        let view = store.view();
+        let task = view.task(&place::task_id("task_1")).expect("it was made");
+        let sessions = view.session_heads(None);
+        assert!(
+            sessions
+                .iter()
+                .all(|head| view.session(&head.id).unwrap().unwrap().docs.len() == 1)
+        );
+        assert_eq!(task.session_ids.len(), sessions.len());
+        sessions.len() as u32
+    };
+    assert_eq!(there(&store), kept);
+
+    fs::remove_file(&ballast).expect("it is there");
+    add(&store, kept, 10_000).await.expect("there is room again");
+    assert!(store.database().trouble().is_none());
+    store.database().close();
+    assert_eq!(there(&place::open(disk.path())), kept + 1);
+}
