@@ -87,7 +87,7 @@ settings! {
         /// The largest request body.
         body_limit: ByteSize = Preset::Text("4MiB"), within ("64KiB", "256MiB") => Live;
         /// How many connections may be open at once.
-        max_connections: u32 = Preset::Text("4096"), within ("16", "1000000") => Restart;
+        max_connections: u32 = Preset::Text("16384"), within ("16", "1000000") => Restart;
         /// How long a client may take to send a request's head; also how long an idle connection is kept.
         header_timeout: Duration = Preset::Text("30s"), within ("1s", "10m") => Restart;
     }

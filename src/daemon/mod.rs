@@ -11,6 +11,8 @@ mod server_url;
 mod settings;
 mod start;
 mod stop;
+#[cfg(test)]
+mod waiting_tests;
 
 use std::{sync::Arc, time::Duration};
 

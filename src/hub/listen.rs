@@ -62,7 +62,7 @@ pub struct ConnectionLimits {
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
-            connections: 4096,
+            connections: 16_384,
             head_time: Duration::from_secs(30),
             write_time: Duration::from_secs(10),
         }

@@ -8,3 +8,4 @@ mod harness;
 mod agent;
 mod crowd;
 mod desktop;
+mod mail;

@@ -1,0 +1,292 @@
+//! Waiting for mail, with every real part between the client's connection and the database, in this process: from
+//! outside one cannot see who waits.
+
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::yield_now,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Gate;
+use crate::app::{App, Facts, MailWaiters, Parts};
+use crate::bus::Local;
+use crate::clock::SystemClock;
+use crate::domain::{
+    Letter, Mail, MailId, MailType, ManifestOrder, Millis, NewMail, ProjectId, SessionId, WaitQuery,
+};
+use crate::hub::{
+    Hub, Limits, LocalDoor, Readiness,
+    listen::{self, ConnectionLimits, Connections, Listener},
+};
+use crate::locks::LocalLocks;
+use crate::mail::{self, EmbeddedMailbox};
+use crate::ports::{Clock, MailError, Mailbox, ManifestError, Manifests, Once, Pending, Sending, Sent};
+use crate::shutdown::TaskGroup;
+use crate::sqlite::Database;
+use crate::store;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct NoManifests;
+
+impl Manifests for NoManifests {
+    fn generate(&self, _: ManifestOrder, _: PathBuf) -> Pending<'_, Result<Value, ManifestError>> {
+        Box::pin(async { Err(ManifestError("none here".into())) })
+    }
+    fn discard(&self, _: &Path) {}
+}
+
+/// Everything but the process around it.
+struct House {
+    app: App,
+    waiters: Arc<MailWaiters>,
+    bus: Local,
+    _dir: tempfile::TempDir,
+}
+
+impl House {
+    fn build(mailbox: impl FnOnce(EmbeddedMailbox) -> Arc<dyn Mailbox>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let chapters = [store::CHAPTER, mail::CHAPTER];
+        let db = Database::open(&dir.path().join("maestro.db"), &chapters).unwrap();
+        let (bus, waiters) = (Local::new(), Arc::new(MailWaiters::default()));
+        let heard = waiters.behind(Arc::new(bus.clone()));
+        let store = store::Embedded::open(db.clone(), heard, clock.clone()).unwrap();
+        let app = App::new(Parts {
+            store: Arc::new(store),
+            mail: mailbox(EmbeddedMailbox::new(db, clock.clone())),
+            locks: Arc::new(LocalLocks::new(clock.now())),
+            mail_waiters: waiters.clone(),
+            manifests: Arc::new(NoManifests),
+            clock,
+            facts: Facts {
+                hostname: "here".into(),
+                platform: "linux",
+                server_url: String::new(),
+                data_dir: dir.path().to_owned(),
+                session_dir: dir.path().to_owned(),
+                provider_env: Vec::new(),
+            },
+        });
+        Self {
+            app,
+            waiters,
+            bus,
+            _dir: dir,
+        }
+    }
+
+    async fn until_waiting(&self, count: usize) {
+        let reached = async {
+            while self.waiters.len() != count {
+                yield_now().await;
+            }
+        };
+        let waited = timeout(PATIENCE, reached).await;
+        waited.unwrap_or_else(|_| panic!("{} wait, not {count}", self.waiters.len()));
+    }
+}
+
+/// The house with its door open.
+struct Open {
+    house: House,
+    port: u16,
+    stopping: CancellationToken,
+    _listeners: TaskGroup,
+}
+
+impl Open {
+    fn door() -> Self {
+        let house = House::build(|mailbox| Arc::new(mailbox));
+        let stopping = CancellationToken::new();
+        let readiness = Readiness::default();
+        let hub = Hub::new(
+            house.app.clone(),
+            house.bus.clone(),
+            Limits::default(),
+            readiness,
+            stopping.clone(),
+        );
+        let gate = Arc::new(ArcSwap::from_pointee(Gate::local(Vec::new(), Vec::new())));
+        let door = LocalDoor::new(hub, gate);
+        let socket = listen::bind(&[Ipv4Addr::LOCALHOST.into()], 0).unwrap().remove(0);
+        let port = socket.local_addr().unwrap().port();
+        let (listeners, connections) = (
+            TaskGroup::default(),
+            Connections::new(ConnectionLimits::default()),
+        );
+        listeners.spawn("listener", |stop| {
+            connections.accept(Listener::Tcp(socket), door, stop)
+        });
+        Self {
+            house,
+            port,
+            stopping,
+            _listeners: listeners,
+        }
+    }
+
+    /// A client that asked and waits for its answer.
+    async fn waiter(&self, session: &str) -> TcpStream {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))
+            .await
+            .unwrap();
+        let request = format!(
+            "GET /api/mail/wait/{session}?projectId=p&timeout=120000 HTTP/1.1\r\nHost: localhost:{}\r\n\
+             Connection: close\r\n\r\n",
+            self.port
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn waiters(&self, count: usize) -> Vec<TcpStream> {
+        let mut streams = Vec::new();
+        for n in 0..count {
+            streams.push(self.waiter(&format!("s{n}")).await);
+        }
+        self.house.until_waiting(count).await;
+        streams
+    }
+}
+
+async fn answer(mut stream: TcpStream) -> Value {
+    let mut text = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut text))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+    serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+fn wish(to: &str) -> NewMail {
+    let body =
+        json!({"projectId": "p", "fromSessionId": "a", "toSessionId": to, "type": "query", "subject": "s"});
+    NewMail::read(Some(body)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_hangs_up_is_let_go_at_once_and_the_others_go_on_waiting() {
+    let open = Open::door();
+    let mut clients = open.waiters(50).await;
+    let stays = clients.remove(0);
+    drop(clients);
+    open.house.until_waiting(1).await;
+    open.house.app.send_mail(wish("s0"), None).await.unwrap();
+    assert_eq!(answer(stays).await[0]["subject"], "s");
+    open.house.until_waiting(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_when_the_hub_stops_is_answered_with_nothing() {
+    let open = Open::door();
+    let clients = open.waiters(10).await;
+    open.stopping.cancel();
+    for client in clients {
+        assert_eq!(answer(client).await, json!([]));
+    }
+    open.house.until_waiting(0).await;
+}
+
+/// A mailbox in which mail arrives just while somebody looks.
+struct Busy {
+    inner: EmbeddedMailbox,
+    arrives: Arrives,
+    app: std::sync::OnceLock<App>,
+}
+
+#[derive(Clone, Copy)]
+enum Arrives {
+    BeforeTheLook,
+    AfterTheLook,
+}
+
+impl Busy {
+    /// Sent, stored and announced.
+    async fn mail_arrives(&self) {
+        self.app.get().unwrap().send_mail(wish("b"), None).await.unwrap();
+    }
+}
+
+impl Mailbox for Busy {
+    fn inbox<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        session: &'a SessionId,
+        since: Millis,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
+        Box::pin(async move {
+            match self.arrives {
+                Arrives::BeforeTheLook => {
+                    self.mail_arrives().await;
+                    self.inner.inbox(project, session, since).await
+                }
+                Arrives::AfterTheLook => {
+                    let found = self.inner.inbox(project, session, since).await;
+                    self.mail_arrives().await;
+                    found
+                }
+            }
+        })
+    }
+    fn send(&self, sending: Sending) -> Pending<'_, Result<Sent, MailError>> {
+        self.inner.send(sending)
+    }
+    fn sent<'a>(
+        &'a self,
+        letter: &'a Letter,
+        once: &'a Once,
+    ) -> Pending<'a, Result<Option<Vec<Arc<Mail>>>, MailError>> {
+        self.inner.sent(letter, once)
+    }
+    fn get<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>> {
+        self.inner.get(id)
+    }
+    fn thread<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Vec<Mail>, MailError>> {
+        self.inner.thread(id)
+    }
+    fn delete<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>> {
+        self.inner.delete(id)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_mail_falls_between_looking_and_waiting() {
+    for arrives in [Arrives::BeforeTheLook, Arrives::AfterTheLook] {
+        let mut busy = None;
+        let house = House::build(|inner| {
+            let mailbox = Arc::new(Busy {
+                inner,
+                arrives,
+                app: std::sync::OnceLock::new(),
+            });
+            busy = Some(mailbox.clone());
+            mailbox
+        });
+        let _ = busy.unwrap().app.set(house.app.clone());
+        let query = WaitQuery {
+            project: ProjectId::parse("p").ok(),
+            patience: Duration::from_secs(3600),
+            since: Millis(0),
+        };
+        let session = SessionId::parse("b").unwrap();
+        let found = timeout(PATIENCE, house.app.wait_for_mail(&session, query)).await;
+        let found = found.expect("the mail is not waited for in vain").unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].mail_type, MailType::Query);
+        assert!(house.waiters.is_empty());
+    }
+}
