@@ -33,6 +33,7 @@ use crate::locks::LocalLocks;
 use crate::mail::{self, EmbeddedMailbox};
 use crate::ports::{Clock, MailError, Mailbox, ManifestError, Manifests, Once, Pending, Sending, Sent};
 use crate::shutdown::TaskGroup;
+use crate::skills::Skills;
 use crate::sqlite::Database;
 use crate::store;
 
@@ -52,7 +53,7 @@ struct House {
     app: App,
     waiters: Arc<MailWaiters>,
     bus: Local,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl House {
@@ -84,7 +85,7 @@ impl House {
             app,
             waiters,
             bus,
-            _dir: dir,
+            dir,
         }
     }
 
@@ -115,6 +116,7 @@ impl Open {
         let hub = Hub::new(
             house.app.clone(),
             house.bus.clone(),
+            Skills::new(house.dir.path().to_owned(), None),
             Limits::default(),
             readiness,
             stopping.clone(),
