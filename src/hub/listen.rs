@@ -258,7 +258,10 @@ where
         let door = door.clone();
         async move { Ok::<_, Infallible>(door.answer(request.map(Body::new)).await) }
     });
+    // Who comes while we stop gets one answer; asked to finish, hyper would close a fresh connection without any.
+    let late = stop.is_cancelled();
     let serving = http1::Builder::new()
+        .keep_alive(!late)
         .timer(TokioTimer::new())
         .header_read_timeout(head_time)
         .max_headers(HEADERS)
@@ -268,7 +271,7 @@ where
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         ended = &mut serving => ended,
-        () = stop.cancelled() => {
+        () = stop.cancelled(), if !late => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
