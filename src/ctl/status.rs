@@ -177,14 +177,13 @@ pub fn render(status: &Status, paint: Paint) -> String {
         paint,
     );
     let agents = &status.agents;
-    out += &row(
-        "agents",
-        &format!(
+    if agents.alive + agents.silent + agents.dead > 0 {
+        let counts = format!(
             "{} alive, {} silent, {} dead",
             agents.alive, agents.silent, agents.dead
-        ),
-        paint,
-    );
+        );
+        out += &row("agents", &counts, paint);
+    }
     out.push('\n');
     out += &row("data", &status.places.data_dir, paint);
     if let Some(file) = &status.places.config_file {
@@ -269,12 +268,14 @@ fn show_dead(context: &Context, error: &str, exit: Exit, json: bool) {
         let ago = between(last.at, super::now_ms());
         match &last.daemon.last_words {
             Some(words) => println!("It ended {ago} ago: {words}."),
-            None => println!(
-                "It was last heard of {ago} ago and did not say goodbye: it was killed, or the machine went down."
-            ),
-        }
-        for part in last.components.iter().filter(|part| !part.state.is_fine()) {
-            print!("{}", component(part, last.at, paint));
+            None => {
+                println!(
+                    "It was last heard of {ago} ago and did not say goodbye: it was killed, or the machine went down."
+                );
+                for part in last.components.iter().filter(|part| !part.state.is_fine()) {
+                    print!("{}", component(part, last.at, paint));
+                }
+            }
         }
     }
     if exit == Exit::NotRunning {

@@ -10,9 +10,12 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    mpsc, oneshot, watch,
+};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::bus::{Bounds, Delivery, Kind};
 use crate::config::Loaded;
@@ -105,26 +108,20 @@ impl Operator {
         )
     }
 
-    /// Follows the children: each transition is logged, shown to whoever watches, and written down.
+    /// Follows the children: each transition is shown to whoever watches, and written down.
     pub fn follow(&self, mut transitions: broadcast::Receiver<Transition>, group: &TaskGroup) {
         let operator = self.clone();
         group.spawn("status notes", move |stop: CancellationToken| async move {
+            let mut speaking = true;
             loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    news = transitions.recv() => match news {
-                        Ok(news) => log(&news),
-                        Err(broadcast::error::RecvError::Lagged(missed)) => warn!(missed, "transitions of children went by unseen"),
-                        // No child can speak any more: only the pulse is left.
-                        Err(broadcast::error::RecvError::Closed) => tokio::select! {
-                            () = stop.cancelled() => return,
-                            () = tokio::time::sleep(NOTE_PULSE) => {}
-                        },
-                    },
-                    () = tokio::time::sleep(NOTE_PULSE) => {}
-                }
                 operator.inner.changes.send_modify(|count| *count += 1);
                 operator.note(None);
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    // What was missed does not matter: the status is read afresh.
+                    news = transitions.recv(), if speaking => speaking = !matches!(news, Err(RecvError::Closed)),
+                    () = tokio::time::sleep(NOTE_PULSE) => {}
+                }
             }
         });
     }
@@ -171,21 +168,6 @@ impl Operator {
                 .remedy(format!("known here: {known}"))
             })
     }
-}
-
-fn log(news: &Transition) {
-    info!(
-        child = news.child,
-        from = ?news.from,
-        to = ?news.to,
-        reason = %news.reason,
-        exit = news.exit.map(|exit| exit.to_string()),
-        uptime_ms = news.uptime_ms,
-        failures = news.n,
-        restarts = news.restarts_total,
-        next_retry_at = news.next_retry_at_ms,
-        "child",
-    );
 }
 
 impl Operations for Operator {

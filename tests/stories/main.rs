@@ -14,3 +14,4 @@ mod reload;
 mod slow_client;
 mod start;
 mod stop;
+mod operator;

@@ -139,7 +139,13 @@ impl Inner {
 
     fn store_part(&self) -> Component {
         let view = self.hub.app().view();
-        let bytes = fs::metadata(self.stock.store.database().path()).map_or(0, |file| file.len());
+        let file = self.stock.store.database().path();
+        // What is not folded into the file yet lies beside it.
+        let files = [file.to_owned(), file.with_extension("db-wal")];
+        let bytes: u64 = files
+            .iter()
+            .filter_map(|file| Some(fs::metadata(file).ok()?.len()))
+            .sum();
         let detail = format!(
             "{:.1} MB, {} projects, {} tasks, {} sessions",
             bytes as f64 / 1e6,
@@ -202,13 +208,17 @@ fn child_part(child: &Child) -> Component {
     }
 }
 
+/// Of what the child told about itself, what is worth a glance; the rest is for its own tools.
 fn facts(status: &ChildStatus) -> String {
-    let facts: Vec<String> = status
-        .facts
-        .iter()
-        .map(|(name, value)| format!("{name} {value}"))
-        .collect();
-    facts.join(", ")
+    let fact = |name: &str| status.facts.get(name);
+    let memory = fact("used_memory").and_then(|bytes| bytes.parse::<f64>().ok());
+    let version = fact("version").map(|version| format!("version {version}"));
+    let memory = memory.map(|bytes| format!("{:.1} MB", bytes / 1e6));
+    [version, memory]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn state(state: supervisor::State) -> State {
