@@ -15,6 +15,8 @@ use super::{
 mod ending;
 mod health;
 #[cfg(test)]
+mod lessons;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod stories;

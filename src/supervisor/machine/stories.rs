@@ -1,4 +1,4 @@
-//! Every row of the state table as a story, and the first four lessons of the field.
+//! Every row of the state table as a story.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use crate::supervisor::{
 };
 
 /// A child with a clock. `tell` is the only caller of `step`.
-struct Story {
-    policy: Policy,
-    child: Child,
-    now: Moment,
-    changes: Vec<Change>,
+pub(super) struct Story {
+    pub(super) policy: Policy,
+    pub(super) child: Child,
+    pub(super) now: Moment,
+    pub(super) changes: Vec<Change>,
 }
 
-fn secs(secs: u64) -> Duration {
+pub(super) fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-fn ms(ms: u64) -> Duration {
+pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
 impl Story {
-    fn new() -> Story {
+    pub(super) fn new() -> Story {
         let now = Moment {
             boot: secs(1_000),
             awake: secs(500),
@@ -43,18 +43,18 @@ impl Story {
         }
     }
 
-    fn pass(&mut self, time: Duration) -> &mut Self {
+    pub(super) fn pass(&mut self, time: Duration) -> &mut Self {
         self.now.boot += time;
         self.now.awake += time;
         self
     }
 
-    fn suspend(&mut self, time: Duration) -> &mut Self {
+    pub(super) fn suspend(&mut self, time: Duration) -> &mut Self {
         self.now.boot += time;
         self
     }
 
-    fn tell(&mut self, event: Event) -> Vec<Action> {
+    pub(super) fn tell(&mut self, event: Event) -> Vec<Action> {
         let (child, mut actions) = step(&self.policy, self.child.clone(), event, self.now);
         self.child = child;
         actions.retain(|action| match action {
@@ -67,26 +67,26 @@ impl Story {
         actions
     }
 
-    fn run(&self) -> RunId {
+    pub(super) fn run(&self) -> RunId {
         self.child.last_run
     }
 
-    fn launched(&mut self, pid: i32) -> Vec<Action> {
+    pub(super) fn launched(&mut self, pid: i32) -> Vec<Action> {
         let run = self.run();
         self.tell(Event::Launched { run, pid })
     }
 
-    fn probed(&mut self, outcome: Outcome) -> Vec<Action> {
+    pub(super) fn probed(&mut self, outcome: Outcome) -> Vec<Action> {
         let g = self.child.g;
         self.tell(Event::Probed { g, outcome })
     }
 
-    fn inspected(&mut self, found: Found) -> Vec<Action> {
+    pub(super) fn inspected(&mut self, found: Found) -> Vec<Action> {
         let g = self.child.g;
         self.tell(Event::Inspected { g, found })
     }
 
-    fn exited_as(&mut self, fault: Fault) -> Vec<Action> {
+    pub(super) fn exited_as(&mut self, fault: Fault) -> Vec<Action> {
         let run = self.run();
         self.tell(Event::Exited {
             run,
@@ -95,28 +95,28 @@ impl Story {
         })
     }
 
-    fn exited(&mut self) -> Vec<Action> {
+    pub(super) fn exited(&mut self) -> Vec<Action> {
         self.exited_as(Fault::transient("exited"))
     }
 
-    fn alarm(&mut self) -> Vec<Action> {
+    pub(super) fn alarm(&mut self) -> Vec<Action> {
         let g = self.child.g;
         self.tell(Event::Alarm { g })
     }
 
-    fn rechecked(&mut self, cleared: bool) -> Vec<Action> {
+    pub(super) fn rechecked(&mut self, cleared: bool) -> Vec<Action> {
         let g = self.child.g;
         self.tell(Event::Rechecked { g, cleared })
     }
 
     /// Lets the time of the next attempt come.
-    fn wait_for_retry(&mut self) -> Vec<Action> {
+    pub(super) fn wait_for_retry(&mut self) -> Vec<Action> {
         let until = self.child.next_retry().expect("an attempt is due");
         let time = until - self.now.boot;
         self.pass(time).alarm()
     }
 
-    fn ready() -> Story {
+    pub(super) fn ready() -> Story {
         let mut story = Story::new();
         story.tell(Event::Start);
         story.launched(7);
@@ -125,27 +125,27 @@ impl Story {
         story
     }
 
-    fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         self.child.state()
     }
 
-    fn delay(&self) -> Duration {
+    pub(super) fn delay(&self) -> Duration {
         self.child.next_retry().expect("an attempt is due") - self.now.boot
     }
 
-    fn last(&self) -> &Change {
+    pub(super) fn last(&self) -> &Change {
         self.changes.last().expect("something changed")
     }
 }
 
-fn launches(actions: &[Action]) -> usize {
+pub(super) fn launches(actions: &[Action]) -> usize {
     actions
         .iter()
         .filter(|action| matches!(action, Action::Launch { .. }))
         .count()
 }
 
-fn signals(actions: &[Action]) -> Vec<Blow> {
+pub(super) fn signals(actions: &[Action]) -> Vec<Blow> {
     let blow = |action: &Action| match action {
         Action::Signal { blow, .. } => Some(*blow),
         _ => None,
@@ -153,7 +153,7 @@ fn signals(actions: &[Action]) -> Vec<Blow> {
     actions.iter().filter_map(blow).collect()
 }
 
-fn probes(actions: &[Action]) -> Vec<Duration> {
+pub(super) fn probes(actions: &[Action]) -> Vec<Duration> {
     let after = |action: &Action| match action {
         Action::Probe { after, .. } => Some(*after),
         _ => None,
@@ -600,115 +600,4 @@ fn a_stop_while_adopting_ends_the_orphan_once_it_is_known_to_be_ours() {
     assert_eq!(signals(&s.inspected(Found::Ours { pid: 41 })), [Blow::Term]);
     s.exited();
     assert_eq!(s.state(), State::Stopped);
-}
-
-// ---- the lessons ----
-
-#[test]
-fn lesson_1_backoff_forgets_after_a_minute_of_being_ready() {
-    let mut s = Story::ready();
-    for _ in 0..6 {
-        s.pass(secs(1)).exited();
-        s.wait_for_retry();
-        s.launched(8);
-        s.probed(Outcome::Ok);
-    }
-    assert_eq!(s.child.n, 6);
-    s.pass(secs(61)).probed(Outcome::Ok);
-    assert_eq!(s.child.n, 0);
-    assert_eq!(launches(&s.exited()), 1, "the first step again");
-    assert_eq!((s.child.n, s.child.restarts_total), (1, 7));
-}
-
-#[test]
-fn lesson_1_time_asleep_is_not_time_ready() {
-    let mut s = Story::ready();
-    s.suspend(secs(36_000)).pass(secs(1)).exited();
-    assert_eq!((s.state(), s.delay()), (State::Backoff, ms(250)));
-}
-
-/// Spawns within `time` of a child that dies at once, with honest jitter; the story goes on from there.
-fn crash_for(s: &mut Story, time: Duration) -> usize {
-    let end = s.now.boot + time;
-    let mut spawns = 0;
-    while s.child.next_retry().is_some_and(|at| at <= end) {
-        spawns += launches(&s.wait_for_retry());
-        if s.state() == State::Starting {
-            s.now.jitter = 0.8 + 0.4 * ((spawns * 7 % 11) as f64 / 10.0);
-            s.launched(8);
-            s.exited();
-        }
-    }
-    spawns
-}
-
-#[test]
-fn lesson_2_a_child_like_bin_false_neither_dies_silently_nor_spins() {
-    let mut s = Story::new();
-    s.tell(Event::Start);
-    s.launched(7);
-    s.exited();
-    let first = 1 + crash_for(&mut s, secs(600));
-    assert!(first <= 15, "{first} spawns in ten minutes");
-    assert_eq!(s.state(), State::CrashLoop);
-    assert!(
-        crash_for(&mut s, secs(1_200)) >= 3,
-        "still trying at thirty minutes"
-    );
-    let day = first + crash_for(&mut s, secs(86_400 - 1_800));
-    assert!(day <= 320, "{day} spawns in a day");
-}
-
-#[test]
-fn lesson_3_a_child_that_dies_shortly_after_ready_ends_in_a_crash_loop() {
-    let mut s = Story::new();
-    s.tell(Event::Start);
-    for _ in 0..10 {
-        s.launched(7);
-        s.pass(ms(200)).probed(Outcome::Ok);
-        s.pass(ms(1_800)).exited();
-        if s.state() == State::Backoff {
-            s.wait_for_retry();
-        }
-    }
-    assert_eq!((s.state(), s.delay()), (State::CrashLoop, secs(60)));
-}
-
-#[test]
-fn lesson_4_intent_beats_whatever_is_in_flight() {
-    let mut s = Story::ready();
-    s.tell(Event::Stop { kill_after: None });
-    s.tell(Event::Start);
-    assert_eq!(s.state(), State::Stopping, "the old one must be gone first");
-    let old = s.run();
-    assert_eq!(launches(&s.exited()), 1);
-    s.launched(8);
-    let late = s.tell(Event::Exited {
-        run: old,
-        exit: Exit::Code(0),
-        fault: Fault::transient("exited"),
-    });
-    assert_eq!(
-        (late, s.state()),
-        (vec![], State::Starting),
-        "an exit of the old process is not news"
-    );
-}
-
-#[test]
-fn no_cause_makes_more_than_twenty_spawns_in_five_minutes() {
-    let mut s = Story::ready();
-    let mut spawns = 1;
-    for _ in 0..100 {
-        s.pass(secs(1));
-        spawns += launches(&s.tell(Event::Restart)) + launches(&s.exited());
-        if s.state() == State::Starting {
-            s.launched(8);
-        }
-    }
-    assert_eq!(
-        (spawns, s.state(), s.last().reason.as_ref()),
-        (20, State::Backoff, "spawn_guard")
-    );
-    assert_eq!(launches(&s.wait_for_retry()), 1, "but it comes back by itself");
 }

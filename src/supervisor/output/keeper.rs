@@ -1,4 +1,6 @@
 //! The task that keeps a child's output within its limits and copies some of it to our own log.
+//!
+//! It looks now and then, so the limit is not a hard one: what a child writes between two looks comes on top.
 
 use std::time::Duration;
 
