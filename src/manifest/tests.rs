@@ -270,7 +270,7 @@ async fn of_many_words_the_first_are_kept_and_the_program_never_waits_for_us() {
 }
 
 /// A program that hangs, with a child that hangs too; both hold the fifo open for as long as they live.
-const HANGS: &str = "exec 3> \"$here/alive\"; sleep 1000 & sleep 1000";
+const HANGS: &str = "exec 3> \"$here/alive\"; sleep 1000 & touch \"$here/running\"; sleep 1000";
 
 /// Waits until nothing of the program is left that could write to the fifo.
 async fn is_dead(mut alive: fs::File) {
@@ -312,11 +312,13 @@ async fn a_caller_that_hangs_up_ends_the_program_and_leaves_nothing_behind() {
     let alive = open_fifo(place.path("alive"), OFlag::O_NONBLOCK);
     let generator = place.generator(place.program(HANGS));
     let generated = generator.generate(order(), place.output());
-    let fifo = place.path("alive");
-    // Opening waits until the program has opened it, too.
-    let running = tokio::task::spawn_blocking(move || open_fifo(fifo, OFlag::empty()));
+    let running = async {
+        while !place.path("running").exists() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
     tokio::select! {
-        running = tokio::time::timeout(PATIENCE, running) => drop(running.unwrap().unwrap()),
+        running = tokio::time::timeout(PATIENCE, running) => running.expect("it runs"),
         _ = generated => panic!("it hangs"),
     }
     is_dead(alive).await;
