@@ -1,6 +1,7 @@
 //! The wiring: names every concrete adapter, starts everything in order, runs, and stops everything in order.
 //! No rules here, and nothing that another room could know.
 
+mod build;
 mod exit;
 mod greeting;
 mod operator;
@@ -18,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use clap::{Parser, Subcommand};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 pub use exit::{Exit, StartError};
@@ -113,7 +114,7 @@ fn run(args: ConfigArgs) -> Result<Exit, StartError> {
     let outcome = runtime.block_on(async {
         let mut ground = Ground::prepare(args)?;
         match ground.lock().await? {
-            Some(locks) => Ok(start::build(ground, locks).await?.run().await),
+            Some(locks) => Ok(build::build(ground, locks).await?.run().await),
             None => Ok(Exit::Stopped),
         }
     });
@@ -121,6 +122,9 @@ fn run(args: ConfigArgs) -> Result<Exit, StartError> {
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
+
+/// Answered by the main loop.
+type Beat = oneshot::Sender<()>;
 
 /// A built daemon whose hub serves.
 struct Daemon {
@@ -138,6 +142,10 @@ struct Daemon {
     redis: Option<Handle>,
     children: TaskGroup,
     background: TaskGroup,
+    /// The control socket: operators are answered until the end.
+    desk: TaskGroup,
+    /// Questions to the main loop whether it still turns.
+    pulse: (mpsc::Sender<Beat>, mpsc::Receiver<Beat>),
     _locks: Vec<DirLock>,
 }
 
@@ -153,6 +161,9 @@ impl Daemon {
                     }
                     Wish::Dump => info!(dump = %self.dump(), "the state, as asked for by USR1"),
                 },
+                Some(beat) = self.pulse.1.recv() => {
+                    let _late = beat.send(());
+                }
                 Some(order) = self.orders.recv() => match order {
                     Order::Stop => break "an operator stopped it",
                     Order::Reload(answer) => {
@@ -187,9 +198,13 @@ impl Daemon {
             warn!("ready, except: {}", missing.join("; "));
             notifier.ready(&format!("serving, still waiting for: {}", missing.join("; ")));
         });
-        let watchdog = self.ground.notifier.clone();
+        let (watchdog, pulse) = (self.ground.notifier.clone(), self.pulse.0.clone());
         self.background.spawn("watchdog", move |stop| {
-            watchdog.feed_watchdog(stop, async || true)
+            // Through the runtime and the main loop, and through nothing else: redis may well be in trouble.
+            watchdog.feed_watchdog(stop, async move || {
+                let (beat, turned) = oneshot::channel();
+                pulse.send(beat).await.is_ok() && turned.await.is_ok()
+            })
         });
     }
 

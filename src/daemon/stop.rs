@@ -37,6 +37,7 @@ impl Daemon {
             background,
             children,
             redis,
+            desk,
             ..
         } = self;
         let (children, redis) = (&children, redis.as_ref());
@@ -105,6 +106,9 @@ impl Daemon {
                 children.close(limit).await;
             })
             .at_least(FIRM),
+            Step::new("close the control socket", limits.exit, |limit| async move {
+                desk.close(limit).await;
+            }),
         ];
         tokio::select! {
             () = carry_out(steps, &hurry) => {}

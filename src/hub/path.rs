@@ -169,4 +169,27 @@ mod tests {
             assert_eq!(normal(path), Err(BadEscape), "{path}");
         }
     }
+
+    #[test]
+    fn every_word_of_every_route_is_known() {
+        let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/hub");
+        let mut files = vec![src.join("status.rs")];
+        files.extend(
+            std::fs::read_dir(src.join("rest"))
+                .unwrap()
+                .map(|f| f.unwrap().path()),
+        );
+        let mut routes = 0;
+        for file in files.iter().filter(|file| file.is_file()) {
+            let text = std::fs::read_to_string(file).unwrap();
+            for route in text.split(".route(").skip(1) {
+                let path = route.split('"').nth(1).unwrap();
+                routes += 1;
+                for word in path.split('/').filter(|s| !s.is_empty() && !s.starts_with('{')) {
+                    assert!(WORDS.contains(&word), "{word} of {path} in {}", file.display());
+                }
+            }
+        }
+        assert!(routes > 20, "{routes}");
+    }
 }

@@ -1,0 +1,245 @@
+//! The order of start, after the locks: store, addresses; then the hub serves, and the rest follows. What can fail,
+//! fails before anything is visible, and before there is a child that would be left behind.
+
+use std::{io::IsTerminal, net::SocketAddr, sync::Arc};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    net::TcpListener,
+    sync::{broadcast, mpsc},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::access::Gate;
+use crate::app::{App, Facts, MailWaiters, Parts};
+use crate::bus::Local;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::control::{SOCKET, server::ControlSocket};
+use crate::hub::{
+    Hub, LocalDoor, Readiness,
+    listen::{self, Connections, Listener},
+};
+use crate::locks::LocalLocks;
+use crate::mail::{self, EmbeddedMailbox};
+use crate::manifest::Generator;
+use crate::ports::Clock;
+use crate::service::{lock::DirLock, rlimit};
+use crate::shutdown::TaskGroup;
+use crate::sqlite::Database;
+use crate::store;
+
+use super::{
+    Daemon,
+    exit::StartError,
+    greeting::Greeting,
+    operator::{Child, Fixed, Operator, Stock},
+    redis,
+    server_url::ServerUrl,
+    settings,
+    start::Ground,
+};
+
+/// Transitions of children that may wait for whoever logs them.
+const TRANSITIONS: usize = 256;
+/// Descriptors that are not for clients: files, children, the store.
+const OWN_FILES: u64 = 128;
+/// The file that holds everything embedded.
+const STORE: &str = "maestro.db";
+
+/// Builds the daemon on `ground` and lets the hub serve.
+pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon, StartError> {
+    let config = ground.loaded.config.clone();
+    let keeping = Keeping::open(&config)?;
+    let sockets = listen::bind(&config.listen.host, config.listen.port)?;
+    let control = ControlSocket::bind(&config.runtime_dir.join(SOCKET)).await?;
+    let addresses = addresses(&sockets, &config);
+    let port = addresses.first().map_or(config.listen.port, SocketAddr::port);
+    let facts = settings::facts(&config, port);
+    let url = facts.server_url.clone();
+    let manifests = Arc::new(Generator::new(
+        settings::manifests(&config),
+        settings::surroundings(&config, &url),
+    ));
+    let stock = keeping.stock();
+    let hub = keeping.hub(&config, manifests.clone(), facts);
+
+    let gate = Arc::new(ArcSwap::from_pointee(settings::gate(&config)));
+    let connections = Connections::new(connection_limits(&config));
+    let listeners = serve(sockets, &hub, &gate, &connections);
+    let server_url = ServerUrl::write(&config.data_dir, &url)
+        .map_err(|error| StartError::System("write server-url", error))?;
+    let listen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    info!(url, addresses = listen.join(", "), "the hub listens");
+
+    let choice = redis::Choice::make(&config, redis::server(&config));
+    greet(&config, &hub, &listen, &choice);
+    let fixed = Fixed {
+        listen,
+        owner: ground.owner.to_string(),
+        started_at: hub.app().now().0,
+        redis: choice.told(),
+    };
+    let children = TaskGroup::default();
+    let (transitions, seen) = broadcast::channel(TRANSITIONS);
+    let redis = match choice {
+        redis::Choice::Managed => {
+            Some(redis::start(&config, &ground.owner, hub.readiness(), &children, transitions).await?)
+        }
+        redis::Choice::Off { .. } | redis::Choice::External => None,
+    };
+    let loaded = Arc::new(ArcSwap::from_pointee(ground.loaded.clone()));
+    let operated = redis.iter().map(|handle| Child {
+        name: redis::NAME,
+        required: true,
+        handle: handle.clone(),
+    });
+    let (operator, orders) = Operator::new(
+        hub.clone(),
+        stock.clone(),
+        operated.collect(),
+        fixed,
+        loaded.clone(),
+        ground.logging.recent.clone(),
+    );
+    let (background, desk) = (TaskGroup::default(), TaskGroup::default());
+    operator.follow(seen, &background);
+    control.serve(Arc::new(operator.clone()), &desk);
+    Ok(Daemon {
+        loaded,
+        operator,
+        orders,
+        ground,
+        hub,
+        gate,
+        manifests,
+        connections,
+        listeners,
+        store: stock.store,
+        server_url,
+        redis,
+        children,
+        background,
+        desk,
+        pulse: mpsc::channel(1),
+        _locks: locks,
+    })
+}
+
+/// What keeps things: the store, mail, and who is told of changes.
+struct Keeping {
+    clock: Arc<dyn Clock>,
+    bus: Local,
+    mail_waiters: Arc<MailWaiters>,
+    store: store::Embedded,
+    mail: Arc<EmbeddedMailbox>,
+}
+
+impl Keeping {
+    fn open(config: &Config) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let bus = Local::new();
+        let mail_waiters = Arc::new(MailWaiters::default());
+        let db = Database::open(&config.data_dir.join(STORE), &[store::CHAPTER, mail::CHAPTER])?;
+        let heard = mail_waiters.behind(Arc::new(bus.clone()));
+        Ok(Self {
+            store: store::Embedded::open(db.clone(), heard, clock.clone())?,
+            mail: Arc::new(EmbeddedMailbox::new(db, clock.clone())),
+            clock,
+            bus,
+            mail_waiters,
+        })
+    }
+
+    fn stock(&self) -> Stock {
+        Stock {
+            store: self.store.clone(),
+            mail: self.mail.clone(),
+        }
+    }
+
+    fn hub(self, config: &Config, manifests: Arc<Generator>, facts: Facts) -> Hub {
+        let app = App::new(Parts {
+            store: Arc::new(self.store),
+            mail: self.mail,
+            locks: Arc::new(LocalLocks::new(self.clock.now())),
+            mail_waiters: self.mail_waiters,
+            manifests,
+            clock: self.clock,
+            facts,
+        });
+        Hub::new(
+            app,
+            self.bus,
+            settings::skills(config),
+            settings::limits(config),
+            Readiness::default(),
+            CancellationToken::new(),
+        )
+    }
+}
+
+fn serve(
+    sockets: Vec<TcpListener>,
+    hub: &Hub,
+    gate: &Arc<ArcSwap<Gate>>,
+    connections: &Connections,
+) -> TaskGroup {
+    let listeners = TaskGroup::default();
+    let door = LocalDoor::new(hub.clone(), gate.clone());
+    for socket in sockets {
+        let (connections, door) = (connections.clone(), door.clone());
+        listeners.spawn("listener", move |stop| {
+            connections.accept(Listener::Tcp(socket), door, stop)
+        });
+    }
+    listeners
+}
+
+fn greet(config: &Config, hub: &Hub, addresses: &[String], redis: &redis::Choice) {
+    info!("redis: {}", redis.told());
+    let greeting = Greeting {
+        config,
+        url: &hub.app().facts().server_url,
+        addresses,
+        redis,
+        node_data: hub.app().view().projects().is_empty() && settings::has_node_data(&config.data_dir),
+    };
+    if greeting.node_data {
+        info!("the Node server stored data here: `maestroctl import` takes it over");
+    }
+    if std::io::stdout().is_terminal() {
+        println!("{}", greeting.text());
+    }
+}
+
+fn addresses(sockets: &[TcpListener], config: &Config) -> Vec<SocketAddr> {
+    let bound: Vec<_> = sockets.iter().filter_map(|s| s.local_addr().ok()).collect();
+    for missing in &config.listen.host {
+        if !bound.iter().any(|address| address.ip() == *missing) {
+            warn!("not listening on {missing}: this machine does not have that address");
+        }
+    }
+    bound
+}
+
+fn connection_limits(config: &Config) -> listen::ConnectionLimits {
+    let mut limits = settings::connection_limits(config);
+    match rlimit::raise_open_files() {
+        Ok(files) => {
+            let room = usize::try_from(files.now.saturating_sub(OWN_FILES))
+                .unwrap_or(usize::MAX)
+                .max(16);
+            if room < limits.connections {
+                warn!(
+                    "{} open files allow {room} connections, not {}: raise the limit (ulimit -n, LimitNOFILE=)",
+                    files.now, limits.connections
+                );
+                limits.connections = room;
+            }
+        }
+        Err(error) => warn!("cannot read the limit of open files: {error}"),
+    }
+    limits
+}
