@@ -17,6 +17,7 @@ pub mod clock; // the only wall clock
 pub mod skills; // folders with a SKILL.md, found where agents look for them
 pub mod store; // durable state: one SQLite file, with the records in memory
 
+pub mod presence; // is the agent alive
 pub mod hub; // everything clients see
 pub mod control; // the local socket: what an operator may ask of the running daemon
 pub mod ctl; // maestroctl: one file per command, a call and a rendering

@@ -11,8 +11,8 @@ use std::{
 use thiserror::Error;
 
 use crate::domain::{
-    Event, Letter, Mail, MailId, ManifestOrder, Member, MemberId, Millis, Mint, Ordering, OrderingKind,
-    Project, ProjectId, Published, Refusal, SendKey, Session, SessionHead, SessionId, Task, TaskId,
+    Beat, Event, Letter, Mail, MailId, ManifestOrder, Member, MemberId, Millis, Mint, Ordering, OrderingKind,
+    Project, ProjectId, Published, Refusal, SendKey, Session, SessionHead, SessionId, Sighting, Task, TaskId,
 };
 
 /// A boxed future: what an object-safe asynchronous method returns.
@@ -319,4 +319,33 @@ pub enum LockError {
     /// The place where leases are kept cannot be asked.
     #[error("locks are not available: {0}")]
     Unavailable(Arc<str>),
+}
+
+/// Who is known to be alive. Agents say so, and local processes are looked after.
+pub trait Presence: Send + Sync + 'static {
+    /// Takes a sign of life; its session is known to exist. What is then known of the agent; durable when it answers.
+    fn beat(&self, beat: Beat) -> Pending<'_, Result<Sighting, PresenceError>>;
+    /// The agent leaves by itself: nothing follows from its silence any more. False if it was not there.
+    fn leave<'a>(&'a self, session: &'a SessionId) -> Pending<'a, Result<bool, PresenceError>>;
+    /// What is known of a session's agent.
+    fn of(&self, session: &SessionId) -> Option<Sighting>;
+    /// What is known of all agents, by session.
+    fn all(&self) -> Vec<Sighting>;
+}
+
+/// Why a sign of life was not taken.
+#[derive(Clone, Debug, Error)]
+pub enum PresenceError {
+    /// There is no process of that id here that could be looked after.
+    #[error("there is no process {0} on this machine that the hub can watch")]
+    Unwatchable(i32),
+    /// More agents are known than the hub keeps track of, or more signs wait than it can take.
+    #[error("the hub cannot take more heartbeats now")]
+    Full,
+    /// It is stopping.
+    #[error("the hub is stopping")]
+    Stopping,
+    /// What must be durable could not be stored.
+    #[error("the heartbeat could not be stored: {0}")]
+    Store(Arc<str>),
 }

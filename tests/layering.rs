@@ -34,7 +34,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // edges: the world comes in here
     (
         "presence",
-        &["domain", "ports", "app", "process", "redis_link", "shutdown"],
+        &[
+            "domain",
+            "ports",
+            "app",
+            "process",
+            "sqlite",
+            "redis_link",
+            "shutdown",
+        ],
     ),
     ("access", &["domain", "ports", "app"]),
     // The bus has one kind of subscription, so there is no port for it.
@@ -46,7 +54,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "control",
         &["domain", "ports", "app", "access", "supervisor", "shutdown"],
     ),
-    ("ctl", &["control", "config", "store"]),
+    ("ctl", &["control", "config", "process", "store"]),
     // the wiring
     ("daemon", &["*"]),
     ("bin", &["*"]),

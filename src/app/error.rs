@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::domain::Refusal;
-use crate::ports::{CommitError, LockError, MailError, ManifestError, StoreError};
+use crate::ports::{CommitError, LockError, MailError, ManifestError, PresenceError, StoreError};
 
 /// The application's one error. `hub/error.rs` maps it to HTTP.
 #[derive(Debug, Error)]
@@ -20,6 +20,9 @@ pub enum AppError {
     /// A name was not given.
     #[error(transparent)]
     Locks(#[from] LockError),
+    /// A sign of life was not taken.
+    #[error(transparent)]
+    Presence(#[from] PresenceError),
     /// No manifest could be made.
     #[error("Failed to generate manifest: {0}")]
     Manifest(#[from] ManifestError),

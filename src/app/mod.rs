@@ -13,6 +13,7 @@ mod mail_waiters;
 mod members;
 mod modals;
 mod orderings;
+mod presence;
 mod projects;
 mod sessions;
 mod spawn;
@@ -24,11 +25,12 @@ pub use error::AppError;
 pub use mail_waiters::MailWaiters;
 pub use members::{find_member, list_members};
 pub use modals::NewModal;
+pub use presence::{Agent, Heartbeat};
 pub use sessions::FoundSessions;
 pub use spawn::{SpawnError, Spawned};
 
 use crate::domain::Millis;
-use crate::ports::{Clock, Locks, Mailbox, Manifests, Store, View};
+use crate::ports::{Clock, Locks, Mailbox, Manifests, Presence, Store, View};
 
 /// Everything that can be asked of the hub. Cloning is cheap; clones share everything.
 #[derive(Clone)]
@@ -39,6 +41,7 @@ pub struct App {
     mail_waiters: Arc<MailWaiters>,
     manifests: Arc<dyn Manifests>,
     clock: Arc<dyn Clock>,
+    presence: Option<Arc<dyn Presence>>,
     facts: Arc<Facts>,
 }
 
@@ -96,7 +99,16 @@ impl App {
             mail_waiters,
             manifests,
             clock,
+            presence: None,
             facts: Arc::new(facts),
+        }
+    }
+
+    /// The same, knowing who is alive. Without it heartbeats are answered and nothing follows from them.
+    pub fn with_presence(self, presence: Arc<dyn Presence>) -> Self {
+        Self {
+            presence: Some(presence),
+            ..self
         }
     }
 

@@ -41,7 +41,7 @@ fn render(agents: &Value, now: i64) -> String {
         .set_header(["SESSION", "NAME", "STATUS", "ALIVE", "LAST SIGN"]);
     let text = |row: &Value, key: &str| row[key].as_str().unwrap_or("-").to_owned();
     for row in rows {
-        let sign = row["lastActivity"]
+        let sign = row["lastSeen"]
             .as_i64()
             .map_or("-".to_owned(), |at| format!("{} ago", between(at, now)));
         table.add_row([
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn an_agent_is_a_row() {
         let text = render(
-            &json!([{"sessionId": "sess_1", "name": "Builder", "status": "working", "verdict": "alive", "lastActivity": 1000}]),
+            &json!([{"sessionId": "sess_1", "name": "Builder", "status": "working", "verdict": "alive", "lastSeen": 1000}]),
             4000,
         );
         assert!(text.contains("sess_1") && text.contains("3 s ago"), "{text}");

@@ -1,10 +1,12 @@
 //! `maestroctl`: one file per command, a call and a rendering. No rules: the daemon knows, we show.
 
+mod agent;
 mod agents;
 mod child;
 mod completions;
 mod doctor;
 mod exit;
+mod hub;
 mod paint;
 mod settings;
 mod status;
@@ -12,8 +14,10 @@ mod streams;
 mod transfer;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    process::ExitCode,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use clap::{Parser, Subcommand};
@@ -32,12 +36,18 @@ Examples:
   maestroctl logs -f redis             what redis-server prints
   maestroctl restart redis
   maestroctl events -f | jq .event     what goes on, one JSON object a line
+  maestroctl agent run --session sess_1 -- claude    run an agent that the hub looks after
   maestroctl import ~/.maestro/data    take over from the Node server
   maestroctl backup hub.db             a consistent copy while running
 
 Exit codes:
   0 done, or all ready   1 not done, or degraded   2 wrong usage
   3 maestrod is not running   4 it belongs to another user";
+
+/// Name, in the data directory, of the file with the hub's URL (DATA.md section 2).
+const SERVER_URL: &str = "server-url";
+/// How often an agent says that it lives, if the configuration cannot be read.
+const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -65,6 +75,8 @@ enum Command {
     Stop(child::ChildArgs),
     /// Restart a child
     Restart(child::ChildArgs),
+    /// Stand beside an agent and tell the hub that it lives
+    Agent(agent::AgentArgs),
     /// Agents, and which of them are alive
     Agents(agents::AgentsArgs),
     /// Events as they happen
@@ -88,6 +100,9 @@ pub struct Context {
     loaded: Result<Loaded, ConfigError>,
     socket: PathBuf,
     last_status: PathBuf,
+    server_url_file: PathBuf,
+    configured_url: String,
+    heartbeat: Duration,
 }
 
 impl Context {
@@ -115,6 +130,13 @@ impl Context {
                 .clone()
                 .unwrap_or_else(|| place(|config| config.runtime_dir.join(SOCKET))),
             last_status: place(|config| config.state_dir.join(LAST_STATUS)),
+            server_url_file: place(|config| config.data_dir.join(SERVER_URL)),
+            configured_url: config
+                .as_ref()
+                .map_or_else(String::new, |config| config.server_url(config.listen.port)),
+            heartbeat: config
+                .as_ref()
+                .map_or(HEARTBEAT, |config| config.presence.heartbeat),
             loaded,
         }
     }
@@ -122,12 +144,25 @@ impl Context {
     fn socket(&self) -> &Path {
         &self.socket
     }
+
+    /// Where the hub is, as far as this machine knows: what the daemon wrote down, else what is configured.
+    fn server_url(&self) -> String {
+        let written = fs::read_to_string(self.server_url_file.as_path());
+        let written = written.ok().filter(|url| url.starts_with("http"));
+        written.unwrap_or_else(|| self.configured_url.clone())
+    }
+
+    /// How often an agent says that it lives.
+    fn heartbeat(&self) -> Duration {
+        self.heartbeat
+    }
 }
 
 /// Runs one command.
-pub async fn run(cli: Cli) -> Exit {
+pub async fn run(cli: Cli) -> ExitCode {
     let context = Context::find(&cli);
-    match cli.command {
+    let exit = match cli.command {
+        Command::Agent(args) => return agent::run(&context, args).await,
         Command::Status(args) => status::run(&context, args).await,
         Command::Logs(args) => streams::logs(&context, args).await,
         Command::Start(args) => child::run(&context, args, ChildAct::Start).await,
@@ -141,7 +176,8 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Backup(args) => transfer::backup(&context, args).await,
         Command::Doctor(args) => doctor::run(&context, args).await,
         Command::Completions(args) => completions::run(&args),
-    }
+    };
+    exit.into()
 }
 
 /// Says on standard error why the daemon did not do it and what to do next.

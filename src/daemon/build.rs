@@ -25,6 +25,7 @@ use crate::locks::LocalLocks;
 use crate::mail::{self, EmbeddedMailbox};
 use crate::manifest::Generator;
 use crate::ports::Clock;
+use crate::presence::{self, Agents, Reconciler};
 use crate::service::{lock::DirLock, rlimit};
 use crate::shutdown::TaskGroup;
 use crate::sqlite::Database;
@@ -63,7 +64,8 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         settings::surroundings(&config, &url),
     ));
     let stock = keeping.stock();
-    let hub = keeping.hub(&config, manifests.clone(), facts);
+    let (agents, presence) = keeping.presence(&config, &facts).unzip();
+    let hub = keeping.hub(&config, manifests.clone(), facts, agents);
 
     let gate = Arc::new(ArcSwap::from_pointee(settings::gate(&config)));
     let connections = Connections::new(connection_limits(&config));
@@ -120,6 +122,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         server_url,
         redis,
         children,
+        presence,
         background,
         desk,
         pulse: mpsc::channel(1),
@@ -132,6 +135,7 @@ struct Keeping {
     clock: Arc<dyn Clock>,
     bus: Local,
     mail_waiters: Arc<MailWaiters>,
+    db: Database,
     store: store::Embedded,
     mail: Arc<EmbeddedMailbox>,
 }
@@ -141,11 +145,13 @@ impl Keeping {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let bus = Local::new();
         let mail_waiters = Arc::new(MailWaiters::default());
-        let db = Database::open(&config.data_dir.join(STORE), &[store::CHAPTER, mail::CHAPTER])?;
+        let chapters = [store::CHAPTER, mail::CHAPTER, presence::CHAPTER];
+        let db = Database::open(&config.data_dir.join(STORE), &chapters)?;
         let heard = mail_waiters.behind(Arc::new(bus.clone()));
         Ok(Self {
             store: store::Embedded::open(db.clone(), heard, clock.clone())?,
-            mail: Arc::new(EmbeddedMailbox::new(db, clock.clone())),
+            mail: Arc::new(EmbeddedMailbox::new(db.clone(), clock.clone())),
+            db,
             clock,
             bus,
             mail_waiters,
@@ -159,7 +165,12 @@ impl Keeping {
         }
     }
 
-    fn hub(self, config: &Config, manifests: Arc<Generator>, facts: Facts) -> Hub {
+    fn presence(&self, config: &Config, facts: &Facts) -> Option<(Agents, Reconciler)> {
+        let options = settings::presence(config, facts)?;
+        Some(presence::open(options, self.db.clone()))
+    }
+
+    fn hub(self, config: &Config, manifests: Arc<Generator>, facts: Facts, agents: Option<Agents>) -> Hub {
         let app = App::new(Parts {
             store: Arc::new(self.store),
             mail: self.mail,
@@ -169,6 +180,10 @@ impl Keeping {
             clock: self.clock,
             facts,
         });
+        let app = match agents {
+            Some(agents) => app.with_presence(Arc::new(agents)),
+            None => app,
+        };
         Hub::new(
             app,
             self.bus,

@@ -29,6 +29,7 @@ use crate::bus::Kind;
 use crate::config::{Config, ConfigArgs, Loaded};
 use crate::hub::{Hub, listen::Connections};
 use crate::manifest::Generator;
+use crate::presence;
 use crate::service::{lock::DirLock, logging::Chain, signals::Wish, sleep};
 use crate::shutdown::TaskGroup;
 use crate::store::Embedded;
@@ -141,6 +142,7 @@ struct Daemon {
     orders: mpsc::Receiver<Order>,
     redis: Option<Handle>,
     children: TaskGroup,
+    presence: Option<presence::Reconciler>,
     background: TaskGroup,
     /// The control socket: operators are answered until the end.
     desk: TaskGroup,
@@ -179,7 +181,10 @@ impl Daemon {
     fn start_background(&mut self) {
         let resumes = sleep::watch(&self.background, sleep::SystemClocks::default(), sleep::TICK);
         if let Some(redis) = self.redis.clone() {
-            redis::nudge_on_resume(redis, resumes, &self.background);
+            redis::nudge_on_resume(redis, resumes.clone(), &self.background);
+        }
+        if let Some(presence) = self.presence.take() {
+            presence.start(self.hub.app().clone(), &self.background, resumes);
         }
         let (notifier, readiness) = (self.ground.notifier.clone(), self.hub.readiness().clone());
         self.background.spawn("ready", move |stop| async move {

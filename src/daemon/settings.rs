@@ -9,6 +9,7 @@ use crate::config::{Config, Generator, LogFormat, StopProfile as Profile};
 use crate::domain::PROVIDER_VARIABLES;
 use crate::hub::{Limits, listen::ConnectionLimits};
 use crate::manifest::{Choice, Surroundings};
+use crate::presence::Options;
 use crate::service::{
     logging::Format,
     manager::{Owner, StopProfile},
@@ -105,6 +106,12 @@ pub fn surroundings(config: &Config, url: &str) -> Surroundings {
 pub fn skills(config: &Config) -> Skills {
     let home = std::env::home_dir();
     Skills::new(config.skills_dir.clone(), home.as_deref())
+}
+
+/// How agents are looked after, if they are.
+pub fn presence(config: &Config, facts: &Facts) -> Option<Options> {
+    let wanted = config.presence.enabled;
+    wanted.then(|| Options::new(&facts.hostname, config.presence.ttl))
 }
 
 /// How log lines look.

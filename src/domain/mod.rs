@@ -13,6 +13,7 @@ mod manifest;
 mod maybe;
 mod member;
 mod ordering;
+mod presence;
 mod project;
 mod refusal;
 #[cfg(test)]
@@ -41,11 +42,12 @@ pub use manifest::{ManifestOrder, Mode, UnknownTool};
 pub use maybe::Maybe;
 pub use member::{DefaultMember, Member, MemberStatus, MemberWish, NewMember};
 pub use ordering::{Ordering, OrderingKind};
+pub use presence::{Beat, Loss, Sighting, Verdict};
 pub use project::{NewProject, Project, ProjectWish};
 pub use refusal::Refusal;
 pub use session::{
-    Ending, Machine, NeedsInput, NewDoc, NewEntry, NewSession, Prompt, PromptMode, Session, SessionHead,
-    SessionWish, Snapshot, is_provider_key,
+    Ending, Failure, Machine, NeedsInput, NewDoc, NewEntry, NewSession, Prompt, PromptMode, Session,
+    SessionHead, SessionWish, Snapshot, is_provider_key,
 };
 pub use spawn::{PROVIDER_VARIABLES, SpawnPlace, SpawnPlan, SpawnRefusal, SpawnScene, SpawnWish};
 pub use task::{NewTask, Task, TaskDoc, TaskEdit, TaskReport, TaskWish, deletion_order, docs_of_task};

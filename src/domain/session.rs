@@ -1,5 +1,6 @@
 //! A session: one run of one agent, with everything it told us. The record is here; the rules are below.
 
+mod agent;
 mod create;
 mod environment;
 mod history;
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::{Log, Maybe, Millis, ProjectId, SessionId};
 
+pub use agent::Failure;
 pub use create::{Machine, NewSession};
 pub use environment::is_provider_key;
 pub use history::{NewDoc, NewEntry};
@@ -87,6 +89,9 @@ pub struct SessionHead {
     /// What those looked like at the start.
     #[serde(default, skip_serializing_if = "Maybe::is_absent")]
     pub team_member_snapshots: Maybe<Vec<Snapshot>>,
+    /// Why the hub itself failed it; not in the replaced server.
+    #[serde(default, skip_serializing_if = "Maybe::is_absent")]
+    pub failure: Maybe<Failure>,
 }
 
 /// Whether and why a session waits for a person. Unknown fields are kept.

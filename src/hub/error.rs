@@ -10,7 +10,7 @@ use tracing::error;
 
 use crate::app::{AppError, SpawnError};
 use crate::domain::{Id, Kind, Problem, Refusal, SpawnRefusal};
-use crate::ports::{LockError, MailError, StoreError};
+use crate::ports::{LockError, MailError, PresenceError, StoreError};
 
 use super::reply;
 
@@ -178,6 +178,10 @@ fn app_error(error: AppError) -> Response {
             &e.to_string(),
         ),
         AppError::Locks(e) => lock_error(&e),
+        AppError::Presence(e @ PresenceError::Unwatchable(_)) => {
+            form_a(StatusCode::CONFLICT, "CONFLICT", &e.to_string())
+        }
+        AppError::Presence(e) => unavailable(&e.to_string(), RETRY_AFTER_S),
         AppError::Manifest(e) => internal_error(&format!("Failed to generate manifest: {e}")),
         AppError::Store(e @ StoreError::Engine(_)) => {
             error!("a request failed: {e}");

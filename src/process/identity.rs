@@ -6,6 +6,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,18 @@ impl Identity {
             Some(seen) if seen.token == self.token => seen.life,
             _ => Life::Dead,
         })
+    }
+
+    /// How long it has been there; `None` if that cannot be told. Precise to about 10 ms.
+    pub fn age(&self) -> Option<Duration> {
+        platform::age(self.token)
+    }
+
+    /// True if it is of this boot but of another pid namespace: our kernel's answers are about other processes.
+    pub fn is_of_another_namespace(&self) -> io::Result<bool> {
+        let here = platform::boot()?;
+        let boot = |text: &str| text.split(' ').next().map(str::to_owned);
+        Ok(self.boot != here && boot(&self.boot) == boot(&here))
     }
 }
 
@@ -180,6 +193,35 @@ mod tests {
             };
             assert_eq!(identity.life().expect("readable"), Life::Dead, "{pid}");
         }
+    }
+
+    #[test]
+    fn the_age_of_a_process_grows_from_its_start() {
+        let began = std::time::Instant::now();
+        let identity = Sleeper::new().identity();
+        let age = identity.age().expect("known");
+        let slack = Duration::from_millis(50);
+        assert!(age <= began.elapsed() + slack, "{age:?}");
+        let me = of(std::process::id().cast_signed())
+            .expect("readable")
+            .expect("alive");
+        assert!(me.age().expect("known") + slack >= age);
+    }
+
+    #[test]
+    fn another_boot_is_not_another_namespace() {
+        let me = of(std::process::id().cast_signed())
+            .expect("readable")
+            .expect("alive");
+        let named = |boot: String| Identity { boot, ..me.clone() };
+        assert!(!me.is_of_another_namespace().expect("readable"));
+        let other = named(format!("{} pid:[1]", me.boot.split(' ').next().expect("an id")));
+        assert!(other.is_of_another_namespace().expect("readable"));
+        assert!(
+            !named("x pid:[1]".into())
+                .is_of_another_namespace()
+                .expect("readable")
+        );
     }
 
     #[test]

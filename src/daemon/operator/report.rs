@@ -2,12 +2,13 @@
 
 use std::{fs, process};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::bus::Kind;
 use crate::control::protocol::{
     AgentCounts, Component, Daemon, Hub as HubFacts, LastExit, Places, State, Status, VERSION, Warning,
 };
+use crate::domain::Verdict;
 use crate::ports::Clock;
 use crate::supervisor::{self, ChildStatus};
 
@@ -41,7 +42,7 @@ impl Inner {
                 mobile_clients: self.hub.bus().count(Kind::Mobile),
                 seq: self.stock.store.seq(),
             },
-            agents: AgentCounts::default(),
+            agents: self.agent_counts(),
             places: self.places(),
         }
     }
@@ -168,18 +169,20 @@ impl Inner {
         }
     }
 
-    /// Sessions that an agent should be working in.
+    /// Who should be at work, and who is alive.
     pub(super) fn agents(&self) -> Value {
-        let heads = self.hub.app().view().session_heads(None);
-        let at_work = heads.iter().filter(|head| {
-            matches!(
-                head.status.as_str(),
-                "spawning" | "idle" | "working" | "needs_input"
-            )
-        });
-        at_work
-            .map(|head| json!({"sessionId": head.id, "projectId": head.project_id, "name": head.name, "status": head.status, "verdict": "unknown", "lastActivity": head.last_activity}))
-            .collect()
+        // Texts and numbers only: that can always be written.
+        serde_json::to_value(self.hub.app().agents()).unwrap_or_default()
+    }
+
+    fn agent_counts(&self) -> AgentCounts {
+        let counts = self.hub.app().agent_counts();
+        let of = |verdict| counts.get(&verdict).copied().unwrap_or_default();
+        AgentCounts {
+            alive: of(Verdict::Alive),
+            silent: of(Verdict::Silent),
+            dead: of(Verdict::Crashed) + of(Verdict::Lost),
+        }
     }
 }
 

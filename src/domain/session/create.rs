@@ -117,6 +117,7 @@ impl SessionHead {
             team_member_snapshot: Maybe::Absent,
             team_member_ids: Maybe::Absent,
             team_member_snapshots: Maybe::Absent,
+            failure: Maybe::Absent,
         }
     }
 }

@@ -121,6 +121,7 @@ impl Session {
                 head.completed_at = Some(now); // every time (quirk 14)
             }
             head.status = status;
+            head.failure = Maybe::Absent;
         }
         if let Some(env) = wish.env {
             head.env.extend(environment::without_keys(env));
@@ -129,27 +130,35 @@ impl Session {
         head.needs_input.replace_with(wish.needs_input);
     }
 
+    /// Tasks on which the session said something that is not final, with what it said.
+    pub(super) fn open_work(&self, task: impl Fn(&str) -> Option<Arc<Task>>) -> Vec<(Arc<Task>, String)> {
+        let id = self.head.id.as_str();
+        let mut open: Vec<(Arc<Task>, String)> = Vec::new();
+        for task in self.head.task_ids.iter().filter_map(|id| task(id)) {
+            let said = task.session_status(id).unwrap_or("skipped").to_owned();
+            let is_open = !matches!(said.as_str(), "completed" | "failed" | "skipped");
+            if is_open && open.iter().all(|(other, _)| other.id != task.id) {
+                open.push((task, said));
+            }
+        }
+        open
+    }
+
     /// Tasks on which the session said something that is not final: its end decides.
-    fn end_open_work(
+    pub(super) fn end_open_work(
         &self,
         ending: Ending,
         task: impl Fn(&str) -> Option<Arc<Task>>,
         now: Millis,
     ) -> Vec<Arc<Task>> {
         let id = self.head.id.as_str();
-        let mut ended: Vec<Arc<Task>> = Vec::new();
-        for task in self.head.task_ids.iter().filter_map(|id| task(id)) {
-            let open = task
-                .session_status(id)
-                .is_some_and(|status| !matches!(status, "completed" | "failed" | "skipped"));
-            if open && ended.iter().all(|other| other.id != task.id) {
-                let mut task = (*task).clone();
-                task.note_session(id.to_owned(), ending.of_open_work().to_owned());
-                task.updated_at = now;
-                ended.push(Arc::new(task));
-            }
-        }
-        ended
+        let ended = self.open_work(task).into_iter().map(|(task, _)| {
+            let mut task = (*task).clone();
+            task.note_session(id.to_owned(), ending.of_open_work().to_owned());
+            task.updated_at = now;
+            Arc::new(task)
+        });
+        ended.collect()
     }
 
     fn notice_of_status(&self, next: &Self) -> Option<Event> {

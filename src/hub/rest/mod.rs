@@ -6,6 +6,7 @@ mod mail;
 mod members;
 mod modals;
 mod orderings;
+mod presence;
 mod projects;
 mod sessions;
 mod skills;
@@ -27,6 +28,7 @@ pub(super) fn routes() -> Router<Hub> {
         .merge(modals::routes())
         .merge(orderings::routes())
         .merge(claims::routes())
+        .merge(presence::routes())
         .merge(mail::routes())
         .merge(members::routes())
         .merge(spawn::routes())

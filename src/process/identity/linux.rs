@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::OnceLock,
+    time::Duration,
 };
 
 use super::{Image, Life, Seen};
@@ -42,6 +43,14 @@ pub(super) fn boot() -> io::Result<String> {
     Ok(BOOT
         .get_or_init(|| format!("{} {}", id.trim(), namespace.display()))
         .clone())
+}
+
+/// Start times are in ticks since boot, suspended time included (proc_pid_stat(5), field 22).
+pub(super) fn age(token: u64) -> Option<Duration> {
+    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok()??;
+    let ticks = u64::try_from(ticks).ok().filter(|ticks| *ticks > 0)?;
+    let started = Duration::from_millis(token.checked_mul(1000)? / ticks);
+    Some(crate::process::clock::boot().saturating_sub(started))
 }
 
 pub(super) fn image(pid: i32) -> Option<Image> {

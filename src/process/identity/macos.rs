@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
     ptr,
     sync::OnceLock,
+    time::Duration,
 };
 
 use super::{Image, Life, Seen};
@@ -73,6 +74,12 @@ pub(super) fn boot() -> io::Result<String> {
     }
     let id = CStr::from_bytes_until_nul(&buffer).map_err(io::Error::other)?;
     Ok(BOOT.get_or_init(|| id.to_string_lossy().into_owned()).clone())
+}
+
+/// Start times are wall-clock microseconds.
+pub(super) fn age(token: u64) -> Option<Duration> {
+    let now = crate::process::clock::wall_ms();
+    Some(Duration::from_millis(now.saturating_sub(token / 1000)))
 }
 
 pub(super) fn image(pid: i32) -> Option<Image> {
