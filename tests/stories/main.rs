@@ -9,6 +9,7 @@ mod agent;
 mod crowd;
 mod desktop;
 mod doors;
+mod liveness;
 mod mail;
 mod operator;
 mod reload;
