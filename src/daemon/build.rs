@@ -125,6 +125,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         presence,
         background,
         desk,
+        launchd_waits: Arc::default(),
         pulse: mpsc::channel(1),
         _locks: locks,
     })

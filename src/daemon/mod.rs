@@ -15,7 +15,10 @@ mod stop;
 #[cfg(test)]
 mod waiting_tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use clap::{Parser, Subcommand};
@@ -30,7 +33,13 @@ use crate::config::{Config, ConfigArgs, Loaded};
 use crate::hub::{Hub, listen::Connections};
 use crate::manifest::Generator;
 use crate::presence;
-use crate::service::{lock::DirLock, logging::Chain, signals::Wish, sleep};
+use crate::service::{
+    lock::DirLock,
+    logging::Chain,
+    manager::{Manager, launchctl_print, launchd_exit_timeout},
+    signals::Wish,
+    sleep,
+};
 use crate::shutdown::TaskGroup;
 use crate::store::Embedded;
 use crate::supervisor::Handle;
@@ -144,6 +153,8 @@ struct Daemon {
     children: TaskGroup,
     presence: Option<presence::Reconciler>,
     background: TaskGroup,
+    /// How long launchd lets us stop, once it has said so.
+    launchd_waits: Arc<OnceLock<Duration>>,
     /// The control socket: operators are answered until the end.
     desk: TaskGroup,
     /// Questions to the main loop whether it still turns.
@@ -203,6 +214,16 @@ impl Daemon {
             warn!("ready, except: {}", missing.join("; "));
             notifier.ready(&format!("serving, still waiting for: {}", missing.join("; ")));
         });
+        if let Manager::Launchd { label } = self.ground.owner.manager.clone() {
+            let waits = self.launchd_waits.clone();
+            self.background.spawn("launchd", move |_| async move {
+                let uid = nix::unistd::Uid::effective().as_raw();
+                let told = launchd_exit_timeout(&label, uid, async |job| launchctl_print(job).await);
+                if let Some(limit) = told.await {
+                    waits.get_or_init(|| limit);
+                }
+            });
+        }
         let (watchdog, pulse) = (self.ground.notifier.clone(), self.pulse.0.clone());
         self.background.spawn("watchdog", move |stop| {
             // Through the runtime and the main loop, and through nothing else: redis may well be in trouble.

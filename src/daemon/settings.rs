@@ -1,6 +1,6 @@
 //! What the configuration means for the parts: one function per part, no decisions beyond that.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use crate::access::Gate;
 use crate::app::Facts;
@@ -124,10 +124,10 @@ pub fn log_format(config: &Config) -> Format {
     }
 }
 
-/// How much time a stop may take.
-pub fn stop_profile(config: &Config, owner: &Owner) -> StopProfile {
+/// How much time a stop may take. `launchd`: how long launchd waits, if it said so.
+pub fn stop_profile(config: &Config, owner: &Owner, launchd: Option<Duration>) -> StopProfile {
     match config.stop.profile {
-        Profile::Auto => owner.stop_profile(None),
+        Profile::Auto => owner.stop_profile(launchd),
         Profile::Fast => StopProfile::Fast,
         Profile::Normal => StopProfile::Normal,
     }

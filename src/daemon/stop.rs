@@ -23,7 +23,9 @@ const FIRM: Duration = Duration::from_secs(1);
 impl Daemon {
     /// Stops everything in order, within the profile's time. A second wish to stop takes the patience out of it.
     pub(super) async fn stop(self, why: &str) -> Exit {
-        let limits = settings::stop_profile(&self.loaded.load().config, &self.ground.owner).limits();
+        let (loaded, launchd) = (self.loaded.load(), self.launchd_waits.get().copied());
+        let limits = settings::stop_profile(&loaded.config, &self.ground.owner, launchd).limits();
+        drop(loaded);
         info!(within_s = limits.exit.as_secs_f32(), "stopping");
         end_whatever_hangs(limits.exit + LAST_RESORT);
         let Self {
