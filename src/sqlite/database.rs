@@ -94,9 +94,12 @@ impl Database {
         self.inner.readers.read(query)
     }
 
-    /// Writes a consistent copy of everything into one file, while work goes on. `progress` hears bytes done and
-    /// bytes in all. Blocks.
+    /// Writes a consistent copy of everything into one new file, while work goes on. `progress` hears bytes done and
+    /// bytes in all. A file that exists is not replaced. Blocks.
     pub fn backup(&self, to: &Path, mut progress: impl FnMut(u64, u64)) -> Result<BackupReport, SqliteError> {
+        if to.symlink_metadata().is_ok() {
+            return Err(SqliteError::file(to, "it exists already"));
+        }
         backup::copy(&self.inner.path, to, &mut progress)
     }
 

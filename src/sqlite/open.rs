@@ -25,6 +25,8 @@ pub(super) fn reader(path: &Path) -> Result<Connection, SqliteError> {
     let open = || {
         let conn = connect(path)?;
         conn.pragma_update(None, "query_only", true)?;
+        // Negative: KiB. What is asked all the time is not read from here, so memory is better spent elsewhere.
+        conn.pragma_update(None, "cache_size", -256)?;
         Ok::<_, rusqlite::Error>(conn)
     };
     open().map_err(|error| SqliteError::file(path, error))

@@ -189,6 +189,11 @@ fn a_backup_made_under_load_is_one_consistent_file() {
     let report = desk.db.backup(&copy, |done, _| heard = done).unwrap();
     assert_eq!(report.bytes, std::fs::metadata(&copy).unwrap().len());
     assert_eq!(heard, report.bytes);
+    let twice = desk.db.backup(&copy, |_, _| {});
+    assert!(
+        matches!(twice, Err(SqliteError::File { .. })),
+        "a file was replaced"
+    );
     let copied = notes(&Database::open(&copy, &[NOTES]).unwrap());
     assert_eq!(copied.len() % 2, 0, "half a write was copied");
     desk.runtime.block_on(async {

@@ -14,7 +14,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -22,6 +22,7 @@ use crate::ports::{CommitError, MailError, StoreError};
 
 pub use export::export;
 pub use import::import;
+use report::Notes;
 pub use report::{ExportReport, ImportReport};
 
 /// Told what is being done, how much of it is finished, and how much there is.
@@ -49,8 +50,16 @@ pub enum LayoutError {
     Mail(#[from] MailError),
 }
 
+/// True if `dir` looks like a data directory of the Node server with something in it: worth offering an import.
+pub fn is_worth_importing(dir: &Path) -> bool {
+    let mut ignored = Notes::default();
+    ["projects", "sessions"]
+        .iter()
+        .any(|folder| !files::json_files(&dir.join(folder), &mut ignored).is_empty())
+}
+
 impl LayoutError {
-    fn file(path: &std::path::Path, reason: impl ToString) -> Self {
+    fn file(path: &Path, reason: impl ToString) -> Self {
         Self::File {
             path: path.to_owned(),
             reason: reason.to_string(),
