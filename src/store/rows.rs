@@ -1,6 +1,6 @@
 //! The rows: one table per kind of record, each record as its JSON; one table per kind of history.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use rusqlite::{Connection, types::Type};
 use serde::{Serialize, de::DeserializeOwned};
@@ -85,15 +85,25 @@ pub(super) const HISTORIES: [HistorySql; 3] = [
 /// Reads all records.
 pub(super) fn load_model(db: &Connection) -> rusqlite::Result<Model> {
     let mut model = Model::default();
-    each(db, "SELECT place, json FROM projects", |place, project| {
-        model.put_project(place, Arc::new(project));
-    })?;
-    each(db, "SELECT place, json FROM tasks", |place, task| {
+    each(
+        db,
+        "projects",
+        "SELECT place, json FROM projects",
+        |place, project| {
+            model.put_project(place, Arc::new(project));
+        },
+    )?;
+    each(db, "tasks", "SELECT place, json FROM tasks", |place, task| {
         model.put_task(place, Arc::new(task));
     })?;
-    each(db, "SELECT place, json FROM members", |place, member| {
-        model.put_member(place, Arc::new(member));
-    })?;
+    each(
+        db,
+        "members",
+        "SELECT place, json FROM members",
+        |place, member| {
+            model.put_member(place, Arc::new(member));
+        },
+    )?;
     load_sessions(db, &mut model)?;
     let mut statement = db.prepare("SELECT project, id, json FROM member_overrides")?;
     let mut rows = statement.query([])?;
@@ -101,13 +111,13 @@ pub(super) fn load_model(db: &Connection) -> rusqlite::Result<Model> {
         let (project, id): (String, String) = (row.get(0)?, row.get(1)?);
         let project = ProjectId::parse(&project).map_err(|error| unreadable(0, error))?;
         let id = MemberId::parse(&id).map_err(|error| unreadable(1, error))?;
-        let changes: Changes = parse(row, 2)?;
+        let changes: Changes = parse(row, 2, "member_overrides")?;
         model.overrides.insert_mut((project, id), changes);
     }
     let mut statement = db.prepare("SELECT json FROM orderings")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let ordering: Ordering = parse(row, 0)?;
+        let ordering: Ordering = parse(row, 0, "orderings")?;
         let key = (ordering.entity_type, ordering.project_id.clone());
         model.orderings.insert_mut(key, Arc::new(ordering));
     }
@@ -119,7 +129,7 @@ fn load_sessions(db: &Connection, model: &mut Model) -> rusqlite::Result<()> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let place = get_place(row, 0)?;
-        let head: Arc<SessionHead> = parse(row, 1)?;
+        let head: Arc<SessionHead> = parse(row, 1, "sessions")?;
         let counts = [row.get(3)?, row.get(4)?, row.get(5)?];
         let histories = Histories::new(get_place(row, 2)?, counts, None);
         model.claim(histories.line);
@@ -130,13 +140,14 @@ fn load_sessions(db: &Connection, model: &mut Model) -> rusqlite::Result<()> {
 
 fn each<R: DeserializeOwned>(
     db: &Connection,
+    table: &str,
     sql: &str,
     mut take: impl FnMut(Place, R),
 ) -> rusqlite::Result<()> {
     let mut statement = db.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        take(get_place(row, 0)?, parse(row, 1)?);
+        take(get_place(row, 0)?, parse(row, 1, table)?);
     }
     Ok(())
 }
@@ -305,9 +316,19 @@ fn text(record: &(impl Serialize + ?Sized)) -> rusqlite::Result<String> {
     serde_json::to_string(record).map_err(unwritable)
 }
 
-fn parse<R: DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<R> {
+/// The record in a column; an error names the table and the record.
+fn parse<R: DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize, table: &str) -> rusqlite::Result<R> {
     let text = row.get_ref(column)?.as_str()?;
-    serde_json::from_str(text).map_err(|error| unreadable(column, error))
+    serde_json::from_str(text).map_err(|error| {
+        use rusqlite::types::ValueRef::{Integer, Text};
+        let first = match row.get_ref(0) {
+            Ok(Integer(place)) => place.to_string(),
+            Ok(Text(name)) => String::from_utf8_lossy(name).into_owned(),
+            _ => String::new(),
+        };
+        let reason = format!("record {first} of `{table}` cannot be read: {error}");
+        unreadable(column, io::Error::new(io::ErrorKind::InvalidData, reason))
+    })
 }
 
 fn unwritable(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {

@@ -318,3 +318,21 @@ fn a_stopped_store_says_so_and_every_start_has_an_epoch_of_its_own() {
     assert!(shop.file().exists());
     assert_ne!(shop.store.epoch(), Shop::new().store.epoch());
 }
+
+#[test]
+fn a_record_that_cannot_be_read_is_named_at_the_start() {
+    let shop = Shop::new();
+    shop.change(|tx| tx.put_session(session(1, 1, &[])));
+    let damage = shop.store.database().write(|db| {
+        db.execute("UPDATE sessions SET json = '{}'", [])?;
+        Ok::<_, SqliteError>(())
+    });
+    shop.wait(damage).unwrap();
+    let again = Embedded::open(
+        shop.store.database().clone(),
+        shop.ear.clone(),
+        Arc::new(Ticks::default()),
+    );
+    let error = again.err().unwrap().to_string();
+    assert!(error.contains("record 1 of `sessions`"), "{error}");
+}
