@@ -83,6 +83,12 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         started_at: hub.app().now().0,
         redis: choice.told(),
     };
+    let (background, desk) = (TaskGroup::default(), TaskGroup::default());
+    let way = redis::way(&config, &choice)?;
+    let presence = presence.map(|reconciler| match &way {
+        Some(way) => reconciler.over(Arc::new(redis::presence(&config, way, &background))),
+        None => reconciler,
+    });
     let children = TaskGroup::default();
     let (transitions, seen) = broadcast::channel(TRANSITIONS);
     let redis = match choice {
@@ -105,7 +111,6 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         loaded.clone(),
         ground.logging.recent.clone(),
     );
-    let (background, desk) = (TaskGroup::default(), TaskGroup::default());
     operator.follow(seen, &background);
     control.serve(Arc::new(operator.clone()), &desk);
     Ok(Daemon {

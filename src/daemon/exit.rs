@@ -9,6 +9,7 @@ use crate::config::ConfigError;
 use crate::control::server::ControlError;
 use crate::hub::listen::BindError;
 use crate::ports::StoreError;
+use crate::redis_link::SettingsError;
 use crate::service::lock::LockError;
 use crate::service::logging::LoggingError;
 use crate::sqlite::SqliteError;
@@ -61,6 +62,9 @@ pub enum StartError {
     /// Our own redis cannot be set up.
     #[error(transparent)]
     Redis(#[from] RedisError),
+    /// Redis is not where it could be reached.
+    #[error(transparent)]
+    RedisAddress(#[from] SettingsError),
     /// There is no log.
     #[error(transparent)]
     Logging(#[from] LoggingError),
@@ -73,9 +77,9 @@ impl StartError {
     /// How to end for this reason.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Redis(RedisError::SocketPath { .. } | RedisError::PresenceKeys(_)) => {
-                Exit::Config
-            }
+            Self::Config(_)
+            | Self::RedisAddress(_)
+            | Self::Redis(RedisError::SocketPath { .. } | RedisError::PresenceKeys(_)) => Exit::Config,
             Self::Redis(RedisError::Password(..)) => Exit::CannotStart,
             Self::Bind(BindError::Taken(_)) => Exit::TryAgain,
             Self::Lock(_)
@@ -109,6 +113,7 @@ impl StartError {
             | Self::Store(_)
             | Self::Control(_)
             | Self::Redis(_)
+            | Self::RedisAddress(_)
             | Self::Logging(_)
             | Self::System(..) => None,
         }

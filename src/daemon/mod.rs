@@ -4,6 +4,8 @@
 mod build;
 mod exit;
 mod greeting;
+#[cfg(test)]
+mod liveness_tests;
 mod operator;
 mod plan;
 mod redis;

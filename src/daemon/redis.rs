@@ -2,12 +2,15 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::{broadcast, watch};
 use tracing::debug;
 
 use crate::children::{Fsync, Redis, RedisError, RedisParams, Tcp, redis_server};
 use crate::config::{self, Config, RedisMode};
 use crate::hub::Readiness;
+use crate::presence::RedisRegistry;
+use crate::redis_link::{RedisLink, Settings};
 use crate::service::{
     manager::{Manager, Owner},
     sleep::Resume,
@@ -15,6 +18,16 @@ use crate::service::{
 use crate::shutdown::TaskGroup;
 use crate::supervisor::{Grouping, Handle, Health, Nudge, Transition, supervise};
 
+use super::exit::StartError;
+
+/// The logical database of heartbeats: no other keys with a time to live are there (SUPERVISION 4.6, lesson 22).
+const PRESENCE: u16 = 1;
+/// What a path keeps as it is in an address.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_');
 /// Its name: of its part in the readiness, in the log, for operators.
 pub const NAME: &str = "redis";
 
@@ -93,6 +106,40 @@ pub async fn start(
     // A child's task that has ended has been told to: then nobody wants it to start.
     let _ended = handle.start().await;
     Ok(handle)
+}
+
+/// How to reach what was chosen.
+///
+/// # Errors
+/// What is configured cannot work.
+pub fn way(config: &Config, choice: &Choice) -> Result<Option<Settings>, StartError> {
+    let settings = match choice {
+        Choice::Off { .. } => return Ok(None),
+        Choice::External => match &config.redis.url {
+            Some(url) => Settings::url(url.expose())?,
+            None => return Ok(None), // the configuration is checked for that
+        },
+        Choice::Managed => {
+            let redis = Redis::new(params(config))?;
+            match redis.login() {
+                None => Settings::unix(redis.socket())?,
+                Some(login) => {
+                    let path = redis.socket().to_string_lossy();
+                    let path = utf8_percent_encode(&path, PATH);
+                    let (user, password) = (&login.user, login.password());
+                    Settings::url(&format!("redis+unix://{path}?user={user}&pass={password}"))?
+                }
+            }
+        }
+    };
+    Ok(Some(settings.prefix(config.redis.key_prefix.as_str())))
+}
+
+/// The heartbeats that hubs and agents share there.
+pub fn presence(config: &Config, way: &Settings, group: &TaskGroup) -> RedisRegistry {
+    let own = RedisLink::open(way.clone().database(PRESENCE), group);
+    let legacy = RedisLink::open(way.clone(), group);
+    RedisRegistry::new(own, legacy, config.redis.key_prefix.as_str(), group)
 }
 
 fn params(config: &Config) -> RedisParams {

@@ -8,6 +8,7 @@ mod book;
 mod judge;
 mod reconcile;
 mod record;
+mod redis;
 mod registry;
 mod sensors;
 mod shared;
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use book::CHAPTER;
 pub use judge::{Evidence, Lease, Process, judge};
 pub use reconcile::Reconciler;
+pub use redis::RedisRegistry;
 pub use shared::{Left, Reach, Shared, SharedError, Sign};
 
 use crate::domain::{Beat, SessionId, Sighting};

@@ -3,7 +3,7 @@
 //! It never waits for the disk or the shared registry itself: what takes a while runs beside it, a bounded number at a
 //! time, at most one thing per session. What failed is tried again with the next sweep.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -26,7 +26,7 @@ use super::{
     record::Record,
     registry::Now,
     sensors::{Ended, Sensors},
-    shared::{Left, Reach, SharedError},
+    shared::{Left, Reach, Shared, SharedError},
 };
 
 /// Sessions brought in line at once.
@@ -61,6 +61,12 @@ impl Reconciler {
             book,
             asks,
         }
+    }
+
+    /// The same, reading and telling what is in a registry that hubs and agents share.
+    pub fn over(mut self, shared: Arc<dyn Shared>) -> Self {
+        self.options.shared = Some(shared);
+        self
     }
 
     /// Runs until the group stops. `resumes` changes whenever time went by without us.

@@ -1,0 +1,346 @@
+//! Presence over a real Redis that is killed, stopped and wiped, with every real part between a heartbeat and the record
+//! of its session, in this process: from outside nobody can take the registry away alone.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tokio::{sync::watch, time::sleep};
+
+use crate::app::{App, Facts, MailWaiters, Parts};
+use crate::bus::Local;
+use crate::clock::SystemClock;
+use crate::domain::{
+    Beat, Loss, ManifestOrder, Millis, NewProject, NewSession, SessionHead, SessionId, Verdict,
+};
+use crate::locks::LocalLocks;
+use crate::mail::{self, EmbeddedMailbox};
+use crate::ports::{Clock, ManifestError, Manifests, Pending};
+use crate::presence::{self, Options, RedisRegistry};
+use crate::redis_link::{RedisLink, testbed::Server};
+use crate::shutdown::TaskGroup;
+use crate::sqlite::Database;
+use crate::store;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Of heartbeats. An outage is longer than it.
+const TTL: Duration = Duration::from_millis(1500);
+const OUTAGE: Duration = Duration::from_millis(2500);
+const BEAT: Duration = Duration::from_millis(100);
+
+struct NoManifests;
+
+impl Manifests for NoManifests {
+    fn generate(&self, _: ManifestOrder, _: PathBuf) -> Pending<'_, Result<Value, ManifestError>> {
+        Box::pin(async { Err(ManifestError("none here".into())) })
+    }
+    fn discard(&self, _: &Path) {}
+}
+
+/// Everything that presence stands on.
+struct House {
+    app: App,
+    resume: watch::Sender<u64>,
+    tasks: TaskGroup,
+    _dir: tempfile::TempDir,
+}
+
+impl House {
+    fn build(options: impl FnOnce(Options, &TaskGroup) -> Options) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let chapters = [store::CHAPTER, mail::CHAPTER, presence::CHAPTER];
+        let db = Database::open(&dir.path().join("maestro.db"), &chapters).unwrap();
+        let store = store::Embedded::open(db.clone(), Arc::new(Local::new()), clock.clone()).unwrap();
+        let app = App::new(Parts {
+            store: Arc::new(store),
+            mail: Arc::new(EmbeddedMailbox::new(db.clone(), clock.clone())),
+            locks: Arc::new(LocalLocks::new(clock.now())),
+            mail_waiters: Arc::new(MailWaiters::default()),
+            manifests: Arc::new(NoManifests),
+            clock,
+            facts: Facts {
+                hostname: "here".into(),
+                platform: "linux",
+                server_url: String::new(),
+                data_dir: dir.path().to_owned(),
+                session_dir: dir.path().to_owned(),
+                provider_env: Vec::new(),
+            },
+        });
+        let tasks = TaskGroup::default();
+        let usual = Options {
+            sweep: Duration::from_millis(100),
+            ..Options::new("here", TTL)
+        };
+        let (agents, reconciler) = presence::open(options(usual, &tasks), db);
+        let app = app.with_presence(Arc::new(agents));
+        let (resume, resumes) = watch::channel(0);
+        reconciler.start(app.clone(), &tasks, resumes);
+        Self {
+            app,
+            resume,
+            tasks,
+            _dir: dir,
+        }
+    }
+
+    fn over(server: &Server) -> Self {
+        Self::build(|options, tasks| {
+            let own = RedisLink::open(server.settings().database(1), tasks);
+            let legacy = RedisLink::open(server.settings(), tasks);
+            let shared = RedisRegistry::new(own, legacy, "maestro:", tasks);
+            Options {
+                shared: Some(Arc::new(shared)),
+                ..options
+            }
+        })
+    }
+
+    async fn working(&self, id: &str) -> SessionId {
+        let project = match self.app.view().projects().first() {
+            Some(project) => project.clone(),
+            None => {
+                let wish = NewProject {
+                    name: "Demo".into(),
+                    ..NewProject::default()
+                };
+                self.app.create_project(wish).await.unwrap()
+            }
+        };
+        let session = NewSession {
+            id: Some(SessionId::parse(id).unwrap()),
+            status: Some("working".into()),
+            ..NewSession::default()
+        };
+        let made = self.app.create_session(project.id.to_string(), session).await;
+        made.unwrap().head.id.clone()
+    }
+
+    fn head(&self, id: &SessionId) -> Arc<SessionHead> {
+        self.app.session_head(id).unwrap()
+    }
+
+    async fn beat(&self, id: &SessionId, host: &str) {
+        let beat = Beat {
+            session: id.clone(),
+            pid: None,
+            host: Some(host.into()),
+            started_at: Some(Millis(1)),
+            ttl: None,
+            watch: false,
+        };
+        self.app.heartbeat(beat).await.unwrap();
+    }
+
+    async fn until(&self, what: &str, reached: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !reached() {
+            assert!(Instant::now() < deadline, "waited in vain until {what}");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn until_status(&self, id: &SessionId, status: &str) {
+        self.until(&format!("{id} is {status}"), || self.head(id).status == status)
+            .await;
+    }
+
+    async fn until_verdict(&self, id: &SessionId, verdict: Verdict) {
+        let known = || self.app.presence(id).map(|sighting| sighting.verdict);
+        self.until(&format!("{id} is {verdict:?}"), || known() == Some(verdict))
+            .await;
+    }
+}
+
+/// An agent of the replaced server: it writes its key itself, as well as it can, until it is told to die.
+struct Legacy {
+    lives: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Legacy {
+    fn of(server: &Server, session: &SessionId) -> Self {
+        let lives = Arc::new(AtomicBool::new(true));
+        let (url, key) = (
+            format!("unix://{}", server.socket().display()),
+            format!("maestro:presence:{session}"),
+        );
+        let goes_on = lives.clone();
+        let thread = std::thread::spawn(move || {
+            let client = redis::Client::open(url).unwrap();
+            while goes_on.load(Ordering::Relaxed) {
+                let brief = Duration::from_millis(200);
+                let _ = client.get_connection_with_timeout(brief).and_then(|mut line| {
+                    line.set_read_timeout(Some(brief))?;
+                    let text = r#"{"pid":4711,"host":"far","startedAt":1}"#;
+                    let ttl = TTL.as_millis() as u64;
+                    redis::cmd("SET")
+                        .arg(&key)
+                        .arg(text)
+                        .arg("PX")
+                        .arg(ttl)
+                        .exec(&mut line)
+                });
+                std::thread::sleep(BEAT);
+            }
+        });
+        Self {
+            lives,
+            thread: Some(thread),
+        }
+    }
+
+    fn die(&mut self) {
+        self.lives.store(false, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Legacy {
+    fn drop(&mut self) {
+        self.lives.store(false, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_writes_its_key_itself_is_seen_missed_and_restored() {
+    let server = Server::start();
+    let house = House::over(&server);
+    let id = house.working("s").await;
+    let mut agent = Legacy::of(&server, &id);
+    house.until_verdict(&id, Verdict::Alive).await;
+    let fill = "for n = 1, 100000 do redis.call('SET', 'foreign:' .. n, 'x', 'EX', 3600) end";
+    let _: () = server.ask(&["EVAL", fill, "0"]);
+    agent.die();
+    let since = Instant::now();
+    house.until_status(&id, "failed").await;
+    println!(
+        "a key with a TTL of 1.5 s beside 100,000 foreign ones was missed after {:?}",
+        since.elapsed()
+    );
+    let lost = house.head(&id).failure.value().map(|failure| failure.detail);
+    assert_eq!(lost, Some(Loss::Lost));
+    let _back = Legacy::of(&server, &id);
+    house.until_status(&id, "working").await;
+    assert!(house.tasks.close(PATIENCE).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_verdict_comes_of_a_redis_that_is_killed_stopped_or_wiped() {
+    let mut server = Server::start();
+    let house = House::over(&server);
+    let (writes, tells) = (house.working("writes").await, house.working("tells").await);
+    let mut agent = Legacy::of(&server, &writes);
+    let (app, id) = (house.app.clone(), tells.clone());
+    let teller = tokio::spawn(async move {
+        loop {
+            let beat = Beat {
+                session: id.clone(),
+                pid: None,
+                host: Some("far".into()),
+                started_at: None,
+                ttl: None,
+                watch: false,
+            };
+            app.heartbeat(beat).await.unwrap();
+            sleep(BEAT).await;
+        }
+    });
+    for fault in ["kill", "stop", "wipe", "kill and wipe"] {
+        house.until_verdict(&writes, Verdict::Alive).await;
+        house.until_verdict(&tells, Verdict::Alive).await;
+        match fault {
+            "kill" => server.kill(),
+            "stop" => server.signal(Signal::SIGSTOP),
+            "wipe" => server.ask(&["FLUSHALL"]),
+            _ => {
+                server.kill();
+                server.wipe();
+            }
+        }
+        sleep(OUTAGE).await; // the fault itself, not a wait for something
+        for id in [&writes, &tells] {
+            assert_eq!(house.head(id).status, "working", "{id} during: {fault}");
+        }
+        match fault {
+            "stop" => server.signal(Signal::SIGCONT),
+            "wipe" => {}
+            _ => server.restart(),
+        }
+        sleep(OUTAGE).await; // time for whatever is wrong to show
+        for id in [&writes, &tells] {
+            assert_eq!(house.head(id).status, "working", "{id} after: {fault}");
+            let timeline = house.app.session(id).await.unwrap().timeline.len();
+            assert_eq!(timeline, 1, "nothing was said of {id} after: {fault}");
+        }
+    }
+    // And yet who dies is noticed.
+    teller.abort();
+    agent.die();
+    house.until_status(&writes, "failed").await;
+    house.until_status(&tells, "failed").await;
+    assert!(house.tasks.close(PATIENCE).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hubs_at_one_redis_know_each_others_agents() {
+    let server = Server::start();
+    let (one, other) = (House::over(&server), House::over(&server));
+    let (id, same) = (one.working("s").await, other.working("s").await);
+    one.beat(&id, "far").await;
+    other.until_verdict(&same, Verdict::Alive).await;
+    // Nobody beats any more: both notice.
+    one.until_status(&id, "failed").await;
+    other.until_status(&same, "failed").await;
+    assert!(one.tasks.close(PATIENCE).await && other.tasks.close(PATIENCE).await);
+}
+
+/// Hours pass when the test says so.
+fn manual(clock: &Arc<AtomicU64>) -> impl FnOnce(Options, &TaskGroup) -> Options + use<> {
+    let clock = clock.clone();
+    move |options, _| Options {
+        clock: Arc::new(move || Duration::from_millis(clock.load(Ordering::SeqCst))),
+        sweep: Duration::from_millis(1000),
+        ttl: Duration::from_secs(30),
+        ..options
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_slept_misses_nobody_and_one_ttl_later_those_who_stayed_away() {
+    let clock = Arc::new(AtomicU64::new(1_000_000));
+    let house = House::build(manual(&clock));
+    let (stays, goes) = (house.working("stays").await, house.working("goes").await);
+    house.beat(&stays, "far").await;
+    house.beat(&goes, "far").await;
+    // Ten minutes of sleep: the clock jumps, and a moment later somebody tells of it.
+    clock.fetch_add(600_000, Ordering::SeqCst);
+    house.resume.send_replace(1);
+    house.beat(&stays, "far").await;
+    for second in 0..29 {
+        clock.fetch_add(1000, Ordering::SeqCst);
+        if second % 10 == 9 {
+            house.beat(&stays, "far").await;
+        }
+        // A heartbeat of another agent is answered behind what the clock led to.
+        house.beat(&stays, "far").await;
+        assert_eq!(house.head(&goes).status, "working", "{second} s after the sleep");
+    }
+    for _ in 0..3 {
+        clock.fetch_add(1000, Ordering::SeqCst);
+        house.beat(&stays, "far").await;
+    }
+    house.until_status(&goes, "failed").await;
+    assert_eq!(house.head(&stays).status, "working");
+    assert!(house.tasks.close(PATIENCE).await);
+}
