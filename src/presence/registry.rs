@@ -99,7 +99,12 @@ impl Registry {
     /// Takes an agent of an earlier life of the hub. Its process is to be watched if it is returned.
     pub fn recall(&mut self, record: Record, process: Process, now: Now) -> Option<(Identity, WatchId)> {
         let session = record.session.clone();
+        let (runs, ttl) = (process == Process::Running, record.ttl());
         self.insert(record, process, now);
+        // That its process runs is a sign as good as any to begin with.
+        if let Some(entry) = self.entries.get_mut(&session).filter(|_| runs) {
+            entry.held_until = Some(now.boot + ttl);
+        }
         self.look(&session, now);
         self.watch_of(&session)
     }

@@ -234,6 +234,10 @@ fn after_a_restart_everybody_has_one_ttl_to_say_something_but_the_dead_are_found
         life: Life::Alive,
     };
     assert_eq!(hub.follow(), [("dead".to_owned(), Verdict::Crashed)]);
+    assert_eq!(
+        (hub.verdict("here"), hub.verdict("far")),
+        (Verdict::Alive, Verdict::Unknown)
+    );
     hub.run(51, 50 + TTL - 1);
     assert_eq!(hub.follow(), []);
     hub.run(50 + TTL, 50 + TTL + 1);

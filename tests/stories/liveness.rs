@@ -449,6 +449,37 @@ async fn an_agent_runs_while_the_hub_is_away_and_is_present_as_soon_as_it_is_bac
 }
 
 #[tokio::test]
+async fn with_a_redis_of_its_own_the_hub_shares_heartbeats_and_reads_those_that_agents_write_themselves() {
+    let managed = "[redis]\nmode = \"managed\"\n";
+    let hub = Setup::new()
+        .without_env("REDIS_ENABLED")
+        .config(managed)
+        .start()
+        .await;
+    let (told, written) = (working(&hub).await, working(&hub).await);
+    beat(&hub, &told, json!({"host": "far"})).await;
+    let socket = hub.place().runtime_dir().join("redis.sock");
+    let ask = |database: u16, words: Vec<String>| {
+        let client = redis::Client::open(format!("unix://{}?db={database}", socket.display()));
+        let mut line = client.and_then(|client| client.get_connection()).ok()?;
+        redis::cmd(&words[0])
+            .arg(&words[1..])
+            .query::<redis::Value>(&mut line)
+            .ok()
+    };
+    let key = |id: &str| format!("maestro:presence:{id}");
+    eventually("the heartbeat is shared", || async {
+        let answer = ask(1, vec!["PTTL".into(), key(&told)]);
+        matches!(answer, Some(redis::Value::Int(left)) if left > 0).then_some(())
+    })
+    .await;
+    let value = r#"{"pid":4711,"host":"far","startedAt":1}"#.to_owned();
+    let set = vec!["SET".into(), key(&written), value, "EX".into(), "15".into()];
+    assert_eq!(ask(0, set), Some(redis::Value::Okay));
+    until_verdict(&hub, &written, "alive").await;
+}
+
+#[tokio::test]
 async fn heartbeats_cost_the_hub_little() {
     let hub = Setup::new().start().await;
     let id = working(&hub).await;
