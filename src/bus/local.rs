@@ -1,7 +1,7 @@
 //! The event bus of one hub: a bounded queue per subscriber.
 //!
 //! Publishing never waits. A subscriber that does not keep up is cut off, its queue is freed at once, and it is told
-//! why; nobody else notices. There is no replay here.
+//! why; nobody else notices. What was published is kept for a while: see [`Replay`].
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 
 use crate::domain::Published;
 use crate::ports::EventBus;
+
+use super::replay::Replay;
 
 /// Who subscribes: for counting, and for how an event weighs in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +79,7 @@ pub struct Local {
 #[derive(Default)]
 struct Shared {
     queues: RwLock<Vec<Arc<Queue>>>,
+    replay: Replay,
     cut_off: AtomicU64,
 }
 
@@ -116,6 +119,11 @@ impl Local {
         }
     }
 
+    /// What was published lately.
+    pub fn replay(&self) -> &Replay {
+        &self.shared.replay
+    }
+
     /// How many subscribers of this kind there are.
     pub fn count(&self, kind: Kind) -> usize {
         self.shared
@@ -133,6 +141,8 @@ impl Local {
 
 impl EventBus for Local {
     fn publish(&self, events: Vec<Arc<Published>>) {
+        // First: who subscribes and then asks what happened before must find it in one of the two.
+        self.shared.replay.record(&events);
         for queue in self.shared.read().iter() {
             if queue.offer(&events) {
                 self.shared.cut_off.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,7 @@
 //! Delivers committed events. Rendering, sockets and audiences are the hub's; this room knows queues only.
 
 mod local;
+mod replay;
 
 pub use local::{Bounds, Cut, Delivery, Kind, Local, Subscription};
+pub use replay::{Kept, Lost, Missed, Portion, Replay};

@@ -154,8 +154,10 @@ impl Keeping {
         let chapters = [store::CHAPTER, mail::CHAPTER, presence::CHAPTER];
         let db = Database::open(&config.data_dir.join(STORE), &chapters)?;
         let heard = mail_waiters.behind(Arc::new(bus.clone()));
+        let store = store::Embedded::open(db.clone(), heard, clock.clone())?;
+        bus.replay().begin(store.epoch(), store.seq());
         Ok(Self {
-            store: store::Embedded::open(db.clone(), heard, clock.clone())?,
+            store,
             mail: Arc::new(EmbeddedMailbox::new(db.clone(), clock.clone())),
             db,
             clock,

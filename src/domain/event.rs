@@ -1,5 +1,7 @@
 //! Every fact that leaves a rule. Names, payloads and the raw protocol's filter are the contract's (EVENTS.md).
 
+mod travel;
+
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;

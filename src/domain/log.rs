@@ -36,6 +36,11 @@ impl Log {
         self.bytes
     }
 
+    /// The sealed pieces of its text, which copies share.
+    pub fn pieces(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.sealed.iter()
+    }
+
     /// Appends a value that is not stored yet.
     pub fn append(&mut self, value: &impl Serialize) -> Result<(), serde_json::Error> {
         let text = serde_json::to_string(value)?;

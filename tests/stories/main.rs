@@ -6,6 +6,7 @@
 mod harness;
 
 mod agent;
+mod claims;
 mod crowd;
 mod desktop;
 mod doors;
@@ -13,6 +14,7 @@ mod liveness;
 mod mail;
 mod operator;
 mod reload;
+mod replay;
 mod skills;
 mod slow_client;
 mod spawn;

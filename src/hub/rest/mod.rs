@@ -1,6 +1,7 @@
 //! The contract's REST routes, one file per resource: parse → app → wire.
 
 mod claims;
+mod events;
 mod histories;
 mod mail;
 mod members;
@@ -29,6 +30,7 @@ pub(super) fn routes() -> Router<Hub> {
         .merge(orderings::routes())
         .merge(claims::routes())
         .merge(presence::routes())
+        .merge(events::routes())
         .merge(mail::routes())
         .merge(members::routes())
         .merge(spawn::routes())
