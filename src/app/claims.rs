@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::warn;
+
 use crate::domain::{Claim, Millis, Refusal, SessionId, TaskId};
 use crate::ports::Lease;
 
@@ -59,6 +61,14 @@ impl App {
     /// Gives back everything a session holds: it has ended.
     pub async fn release_claims(&self, session: &SessionId) -> Result<Vec<String>, AppError> {
         Ok(self.locks.release_all(session.as_str()).await?)
+    }
+
+    /// As [`App::release_claims`] for a session whose end is committed: nothing that goes wrong here undoes it. What
+    /// cannot be given back now lapses.
+    pub(super) async fn end_claims(&self, session: &SessionId) {
+        if let Err(error) = self.release_claims(session).await {
+            warn!(%session, %error, "the claims of an ended session were not released; they will lapse");
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    Change, Machine, NewSession, ProjectId, Refusal, Session, SessionHead, SessionId, SessionWish, TaskId,
+    Change, Ending, Machine, NewSession, ProjectId, Refusal, Session, SessionHead, SessionId, SessionWish,
+    TaskId,
 };
 use crate::ports::{Tx, View};
 
@@ -90,17 +91,23 @@ impl App {
         .await
     }
 
-    /// Changes a session; its end ends its open work on tasks.
+    /// Changes a session; its end ends its open work on tasks, and its claims.
     pub async fn update_session(&self, id: SessionId, wish: SessionWish) -> Result<Session, AppError> {
-        self.change_session(id, move |session, tx| {
-            let now = tx.now();
-            Ok(session.update(wish, |task| known::task_named(&*tx, task), now))
-        })
-        .await
+        let session = self
+            .change_session(id, move |session, tx| {
+                let now = tx.now();
+                Ok(session.update(wish, |task| known::task_named(&*tx, task), now))
+            })
+            .await?;
+        if Ending::of(&session.head.status).is_some() {
+            self.end_claims(&session.head.id).await;
+        }
+        Ok(session)
     }
 
-    /// Deletes a session. Its mail and its manifest stay.
+    /// Deletes a session. Its mail and its manifest stay; its claims end.
     pub async fn delete_session(&self, id: SessionId) -> Result<(), AppError> {
+        let ended = id.clone();
         self.apply(move |tx| {
             let session = known::session(&*tx, &id)?;
             let tasks: Vec<_> = session
@@ -114,7 +121,9 @@ impl App {
             carry_out(tx, change);
             Ok(())
         })
-        .await
+        .await?;
+        self.end_claims(&ended).await;
+        Ok(())
     }
 
     /// Links a session and a task.
