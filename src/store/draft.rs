@@ -136,7 +136,7 @@ impl<'a> Draft<'a> {
         let grown = logs.saved() == old.counts;
         let line = if grown { old.line } else { self.model.next_place() };
         if !grown {
-            rows::clear_logs(db, old.line)?;
+            rows::remove(db, rows::REMOVE_SESSION, place)?; // to be made anew under its new line
         }
         rows::put_session(db, place, &session.head, line, counts)?;
         if grown && counts == old.counts {
@@ -231,7 +231,7 @@ impl Tx for Draft<'_> {
         let entry = self.model.sessions.get(id);
         self.past.extend(entry.map(|entry| entry.histories.clone()));
         if let Some(place) = self.model.remove_session(id) {
-            self.remove("DELETE FROM sessions WHERE place = ?1", place); // its histories follow by cascade
+            self.remove(rows::REMOVE_SESSION, place);
         }
     }
 

@@ -54,11 +54,10 @@ pub const CHAPTER: Chapter = Chapter {
     "],
 };
 
-/// What reads, adds to and clears one kind of history.
+/// What reads and adds to one kind of history.
 pub(super) struct HistorySql {
     read: &'static str,
-    add: &'static str,
-    clear: &'static str,
+    pub(super) add: &'static str,
 }
 
 macro_rules! history {
@@ -70,7 +69,6 @@ macro_rules! history {
                 " WHERE line = ?1 AND seq < ?2 ORDER BY seq"
             ),
             add: concat!("INSERT INTO ", $table, " (line, seq, json) VALUES (?1, ?2, ?3)"),
-            clear: concat!("DELETE FROM ", $table, " WHERE line = ?1"),
         }
     };
 }
@@ -227,7 +225,15 @@ pub(super) fn put_ordering(db: &Connection, ordering: &Ordering) -> rusqlite::Re
     Ok(())
 }
 
-/// Stores or replaces a session's record.
+/// Stores a session's record, or replaces it. The line is not set again: that would make SQLite look through all
+/// histories for rows that refer to it.
+pub(super) const PUT_SESSION: &str =
+    "INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (place) DO UPDATE SET json = excluded.json,
+     events = excluded.events, timeline = excluded.timeline, docs = excluded.docs";
+/// Removes a session; its histories follow by cascade.
+pub(super) const REMOVE_SESSION: &str = "DELETE FROM sessions WHERE place = ?1";
+
+/// Runs [`PUT_SESSION`].
 pub(super) fn put_session(
     db: &Connection,
     place: Place,
@@ -235,11 +241,7 @@ pub(super) fn put_session(
     line: Place,
     [events, timeline, docs]: [u32; 3],
 ) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (place) DO UPDATE SET json = excluded.json,
-         line = excluded.line, events = excluded.events, timeline = excluded.timeline, docs = excluded.docs",
-    )?
-    .execute((
+    db.prepare_cached(PUT_SESSION)?.execute((
         key(place)?,
         head.id.as_str(),
         text(head)?,
@@ -271,14 +273,6 @@ pub(super) fn write_logs(db: &Connection, line: Place, logs: &Logs) -> rusqlite:
         log.write_json(&mut all);
         let all: Vec<&RawValue> = serde_json::from_slice(&all).map_err(unwritable)?;
         add(db, sql, line, 0, all.iter().map(|text| text.get()))?;
-    }
-    Ok(())
-}
-
-/// Removes the rows of a line.
-pub(super) fn clear_logs(db: &Connection, line: Place) -> rusqlite::Result<()> {
-    for sql in &HISTORIES {
-        db.prepare_cached(sql.clear)?.execute([key(line)?])?;
     }
     Ok(())
 }
