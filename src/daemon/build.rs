@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::access::Gate;
 use crate::app::{App, Facts, MailWaiters, Parts};
-use crate::bus::Local;
+use crate::bus::{Exchange, Local, Outbox, Parties};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::{SOCKET, server::ControlSocket};
@@ -21,11 +21,12 @@ use crate::hub::{
     Hub, LocalDoor, Readiness,
     listen::{self, Connections, Listener},
 };
-use crate::locks::LocalLocks;
+use crate::locks::{LocalLocks, RedisLocks};
 use crate::mail::{self, EmbeddedMailbox};
 use crate::manifest::Generator;
-use crate::ports::Clock;
+use crate::ports::{Clock, Locks};
 use crate::presence::{self, Agents, Reconciler};
+use crate::redis_link::RedisLink;
 use crate::service::{lock::DirLock, rlimit};
 use crate::shutdown::TaskGroup;
 use crate::sqlite::Database;
@@ -64,8 +65,16 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         settings::surroundings(&config, &url),
     ));
     let stock = keeping.stock();
+    let choice = redis::Choice::make(&config, redis::server(&config));
+    let way = redis::way(&config, &choice)?;
+    let (background, desk) = (TaskGroup::default(), TaskGroup::default());
+    let link = way.as_ref().map(|way| RedisLink::open(way.clone(), &background));
+    if let Some(link) = &link {
+        keeping.exchange(&config, link, &background);
+    }
+    let claims = keeping.claims(&config, link.as_ref());
     let (agents, presence) = keeping.presence(&config, &facts).unzip();
-    let hub = keeping.hub(&config, manifests.clone(), facts, agents);
+    let hub = keeping.hub(&config, manifests.clone(), facts, agents, claims);
 
     let gate = Arc::new(ArcSwap::from_pointee(settings::gate(&config)));
     let connections = Connections::new(connection_limits(&config));
@@ -75,7 +84,6 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let listen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     info!(url, addresses = listen.join(", "), "the hub listens");
 
-    let choice = redis::Choice::make(&config, redis::server(&config));
     greet(&config, &hub, &listen, &choice);
     let fixed = Fixed {
         listen,
@@ -83,8 +91,6 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         started_at: hub.app().now().0,
         redis: choice.told(),
     };
-    let (background, desk) = (TaskGroup::default(), TaskGroup::default());
-    let way = redis::way(&config, &choice)?;
     let presence = presence.map(|reconciler| match &way {
         Some(way) => reconciler.over(Arc::new(redis::presence(&config, way, &background))),
         None => reconciler,
@@ -140,6 +146,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
 struct Keeping {
     clock: Arc<dyn Clock>,
     bus: Local,
+    outbox: Outbox,
     mail_waiters: Arc<MailWaiters>,
     db: Database,
     store: store::Embedded,
@@ -153,7 +160,8 @@ impl Keeping {
         let mail_waiters = Arc::new(MailWaiters::default());
         let chapters = [store::CHAPTER, mail::CHAPTER, presence::CHAPTER];
         let db = Database::open(&config.data_dir.join(STORE), &chapters)?;
-        let heard = mail_waiters.behind(Arc::new(bus.clone()));
+        let outbox = Outbox::default();
+        let heard = outbox.behind(mail_waiters.behind(Arc::new(bus.clone())));
         let store = store::Embedded::open(db.clone(), heard, clock.clone())?;
         bus.replay().begin(store.epoch(), store.seq());
         Ok(Self {
@@ -162,6 +170,7 @@ impl Keeping {
             db,
             clock,
             bus,
+            outbox,
             mail_waiters,
         })
     }
@@ -173,16 +182,45 @@ impl Keeping {
         }
     }
 
+    /// Hubs that share a Redis tell each other what happens.
+    fn exchange(&self, config: &Config, link: &RedisLink, tasks: &TaskGroup) {
+        let parties = Parties {
+            link: link.clone(),
+            prefix: config.redis.key_prefix.as_str().to_owned(),
+            outbox: self.outbox.clone(),
+            store: Arc::new(self.store.clone()),
+            epoch: self.store.epoch(),
+        };
+        Exchange::start(parties, tasks);
+    }
+
+    /// Where leases are kept: with Redis, there and nowhere else, or two hubs would give away the same name.
+    fn claims(&self, config: &Config, link: Option<&RedisLink>) -> Arc<dyn Locks> {
+        match link {
+            Some(link) if config.locks.enabled => {
+                Arc::new(RedisLocks::new(link.clone(), config.redis.key_prefix.as_str()))
+            }
+            Some(_) | None => Arc::new(LocalLocks::new(self.clock.now())),
+        }
+    }
+
     fn presence(&self, config: &Config, facts: &Facts) -> Option<(Agents, Reconciler)> {
         let options = settings::presence(config, facts)?;
         Some(presence::open(options, self.db.clone()))
     }
 
-    fn hub(self, config: &Config, manifests: Arc<Generator>, facts: Facts, agents: Option<Agents>) -> Hub {
+    fn hub(
+        self,
+        config: &Config,
+        manifests: Arc<Generator>,
+        facts: Facts,
+        agents: Option<Agents>,
+        locks: Arc<dyn Locks>,
+    ) -> Hub {
         let app = App::new(Parts {
             store: Arc::new(self.store),
             mail: self.mail,
-            locks: Arc::new(LocalLocks::new(self.clock.now())),
+            locks,
             mail_waiters: self.mail_waiters,
             manifests,
             clock: self.clock,

@@ -10,6 +10,7 @@ mod claims;
 mod crowd;
 mod desktop;
 mod doors;
+mod hubs;
 mod liveness;
 mod mail;
 mod operator;
