@@ -40,7 +40,7 @@ impl Connection {
     }
 
     pub fn receive(&mut self) -> io::Result<Answer> {
-        let (mut status, mut length) = (0, 0);
+        let (mut status, mut length, mut chunked) = (0, 0, false);
         loop {
             self.line.clear();
             if self.stream.read_line(&mut self.line)? == 0 {
@@ -52,15 +52,34 @@ impl Connection {
             }
             if let Some(rest) = line.strip_prefix("HTTP/1.1 ") {
                 status = rest.get(..3).and_then(|code| code.parse().ok()).unwrap_or(0);
-            } else if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().unwrap_or(0);
+            } else if let Some((name, value)) = line.split_once(':') {
+                if name.eq_ignore_ascii_case("content-length") {
+                    length = value.trim().parse().unwrap_or(0);
+                }
+                chunked |= name.eq_ignore_ascii_case("transfer-encoding");
             }
+        }
+        if chunked {
+            self.chunks()?;
+            return Ok(Answer { status });
         }
         self.body.resize(length, 0);
         self.stream.read_exact(&mut self.body)?;
         Ok(Answer { status })
+    }
+
+    /// A body sent in chunks (RFC 9112 section 7.1), read and thrown away.
+    fn chunks(&mut self) -> io::Result<()> {
+        loop {
+            self.line.clear();
+            self.stream.read_line(&mut self.line)?;
+            let length = usize::from_str_radix(self.line.trim(), 16).map_err(io::Error::other)?;
+            self.body.resize(length + 2, 0); // with the line end behind it
+            self.stream.read_exact(&mut self.body)?;
+            if length == 0 {
+                return Ok(());
+            }
+        }
     }
 }
 
