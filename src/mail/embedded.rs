@@ -4,21 +4,27 @@
 //! project, recipient, time. It does not decide who receives what, or wake anybody.
 
 mod archive;
+mod place;
+#[cfg(test)]
+mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use crate::domain::{Letter, Mail, MailId, Millis, Mint, ProjectId, SessionId};
+use crate::domain::{Letter, Mail, MailId, Millis, ProjectId, SessionId};
 use crate::ports::{Clock, MailError, Mailbox, Once, Pending, Sending, Sent};
 use crate::sqlite::{Chapter, Database, SqliteError};
+
+use super::pen::Pen;
 
 /// The tables of mail.
 pub const CHAPTER: Chapter = Chapter {
     name: "mail",
-    migrations: &["
+    migrations: &[
+        "
         CREATE TABLE mail (
             seq        INTEGER PRIMARY KEY,
             id         TEXT NOT NULL UNIQUE,
@@ -42,7 +48,20 @@ pub const CHAPTER: Chapter = Chapter {
             PRIMARY KEY (sender, key)
         );
         CREATE INDEX mail_sent_at ON mail_sent (sent_at);
-    "],
+    ",
+        "
+        -- Moves into here: their stages, the mails each has brought so far, and which of them were new. And our name as a source.
+        CREATE TABLE mail_move (source TEXT PRIMARY KEY, complete INTEGER NOT NULL);
+        CREATE TABLE mail_received (
+            source TEXT NOT NULL,
+            id     TEXT NOT NULL,
+            new    INTEGER NOT NULL,
+            PRIMARY KEY (source, id)
+        );
+        CREATE TABLE mail_name (name TEXT NOT NULL);
+        INSERT INTO mail_name VALUES (lower(hex(randomblob(8))));
+    ",
+    ],
 };
 
 const INBOX: &str = "
@@ -65,20 +84,13 @@ pub struct EmbeddedMailbox {
     pen: Arc<Pen>,
 }
 
-/// What a new mail needs besides its letter.
-struct Pen {
-    clock: Arc<dyn Clock>,
-    serial: Mutex<u32>,
-}
-
 impl EmbeddedMailbox {
     /// The mailbox in `db`, which was opened with [`CHAPTER`].
     pub fn new(db: Database, clock: Arc<dyn Clock>) -> Self {
-        let serial = Mutex::new(0);
         Self {
             db,
             reads: Arc::new(Semaphore::new(READS)),
-            pen: Arc::new(Pen { clock, serial }),
+            pen: Arc::new(Pen::new(clock)),
         }
     }
 
@@ -111,7 +123,7 @@ impl Mailbox for EmbeddedMailbox {
         letter: &'a Letter,
         once: &'a Once,
     ) -> Pending<'a, Result<Option<Vec<Arc<Mail>>>, MailError>> {
-        let (letter, once, now) = (letter.clone(), once.clone(), self.pen.clock.now());
+        let (letter, once, now) = (letter.clone(), once.clone(), self.pen.now());
         Box::pin(self.read(move |db| recall(db, &letter, &once, now)))
     }
 
@@ -156,7 +168,7 @@ impl Mailbox for EmbeddedMailbox {
 }
 
 fn carry_out(db: &Connection, sending: &Sending, pen: &Pen) -> Result<Sent, Failure> {
-    let now = pen.clock.now();
+    let now = pen.now();
     if let Some(once) = &sending.once
         && let Some(mails) = recall(db, &sending.letter, once, now)?
     {
@@ -185,18 +197,6 @@ fn carry_out(db: &Connection, sending: &Sending, pen: &Pen) -> Result<Sent, Fail
     }
     let repeated = false;
     Ok(Sent { mails, repeated })
-}
-
-impl Pen {
-    fn ids(&self, at: Millis, count: usize) -> Vec<MailId> {
-        let mut serial = self.serial.lock().unwrap_or_else(PoisonError::into_inner);
-        // Without randomness the serial still tells the mails of this process apart.
-        let noise = getrandom::u64().unwrap_or_else(|_| u64::from(*serial));
-        let mut mint = Mint::new(at, *serial, noise);
-        let ids = (0..count).map(|_| mint.id()).collect();
-        *serial = mint.serial();
-        ids
-    }
 }
 
 /// The time of a project's next mail: now, or just after the newest it ever had.
@@ -361,87 +361,5 @@ impl From<serde_json::Error> for Failure {
 impl From<Failure> for MailError {
     fn from(failure: Failure) -> Self {
         failure.0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tempfile::TempDir;
-
-    use super::super::suite::{Hand, Scene, letter, project, session, to};
-    use super::*;
-
-    async fn scene() -> Scene {
-        let (dir, clock) = (TempDir::new().unwrap(), Arc::new(Hand::default()));
-        let db = Database::open(&dir.path().join("maestro.db"), &[CHAPTER]).unwrap();
-        let mailbox = Arc::new(EmbeddedMailbox::new(db, clock.clone()));
-        Scene {
-            mailbox,
-            clock,
-            _ground: Box::new(dir),
-        }
-    }
-
-    super::super::suite::behaves_as_a_mailbox!(scene);
-
-    #[tokio::test]
-    async fn mail_is_there_after_the_file_was_opened_again_and_time_goes_on() {
-        let (dir, clock) = (TempDir::new().unwrap(), Arc::new(Hand::default()));
-        let path = dir.path().join("maestro.db");
-        let mut sent = Vec::new();
-        for _ in 0..3 {
-            let db = Database::open(&path, &[CHAPTER]).unwrap();
-            let mailbox = EmbeddedMailbox::new(db.clone(), clock.clone());
-            sent.push(mailbox.send(to(letter(), &["b"])).await.unwrap().mails[0].clone());
-            db.close();
-            clock.turn_back(3_600_000);
-        }
-        let db = Database::open(&path, &[CHAPTER]).unwrap();
-        let mailbox = EmbeddedMailbox::new(db, clock);
-        let inbox = mailbox
-            .inbox(&project("p"), &session("b"), Millis(0))
-            .await
-            .unwrap();
-        assert_eq!(
-            inbox,
-            sent.iter().map(|mail| (**mail).clone()).collect::<Vec<_>>()
-        );
-    }
-
-    #[tokio::test]
-    async fn after_the_database_is_closed_mail_is_not_available_for_a_while() {
-        let scene = scene().await;
-        let dir = TempDir::new().unwrap();
-        let db = Database::open(&dir.path().join("maestro.db"), &[CHAPTER]).unwrap();
-        let mailbox = EmbeddedMailbox::new(db.clone(), scene.clock.clone());
-        db.close();
-        for error in [
-            mailbox.send(to(letter(), &["b"])).await.map(drop).unwrap_err(),
-            mailbox
-                .thread(&MailId::parse("m").unwrap())
-                .await
-                .map(drop)
-                .unwrap_err(),
-        ] {
-            assert!(matches!(error, MailError::Unavailable { .. }), "{error:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_inbox_is_found_by_its_index_whatever_else_lies_there() {
-        let dir = TempDir::new().unwrap();
-        let db = Database::open(&dir.path().join("maestro.db"), &[CHAPTER]).unwrap();
-        let plan = db
-            .read(|db| {
-                let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {INBOX}"))?;
-                let rows = statement.query_map(("p", "b", 0), |row| row.get::<_, String>(3))?;
-                rows.collect::<rusqlite::Result<Vec<_>>>()
-            })
-            .await
-            .unwrap();
-        let plan = plan.join("; ");
-        assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
-        let seek = "USING INDEX mail_inbox (project=? AND recipient=? AND created_at>?)";
-        assert_eq!(plan.matches(seek).count(), 2, "{plan}");
     }
 }

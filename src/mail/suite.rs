@@ -96,7 +96,7 @@ pub fn letter() -> Letter {
     }
 }
 
-fn sending(letter: Letter, recipients: &[Option<&str>]) -> Sending {
+pub fn sending(letter: Letter, recipients: &[Option<&str>]) -> Sending {
     Sending {
         letter,
         to: recipients.iter().map(|to| to.map(session)).collect(),

@@ -26,7 +26,7 @@ pub struct NewMail {
 }
 
 /// A mail before it has a recipient, an id and a time: what all mails of one sending have in common.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Letter {
     /// The project it is sent in; need not exist.
@@ -34,6 +34,7 @@ pub struct Letter {
     /// Who sends it; need not exist.
     pub from_session_id: SessionId,
     /// The mail it answers; need not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to_mail_id: Option<MailId>,
     /// What kind of mail it is.
     #[serde(rename = "type")]
@@ -41,8 +42,10 @@ pub struct Letter {
     /// 1 to 500 characters.
     pub subject: String,
     /// Whatever the sender says.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub body: Map<String, Value>,
     /// How urgent it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<MailPriority>,
 }
 
@@ -107,6 +110,19 @@ impl NewMail {
 }
 
 impl Letter {
+    /// The letter a mail was made from.
+    pub fn of(mail: &Mail) -> Self {
+        Self {
+            project_id: mail.project_id.clone(),
+            from_session_id: mail.from_session_id.clone(),
+            reply_to_mail_id: mail.reply_to_mail_id.clone(),
+            mail_type: mail.mail_type,
+            subject: mail.subject.clone(),
+            body: mail.body.clone(),
+            priority: mail.priority.value().copied(),
+        }
+    }
+
     /// The mail this letter becomes: `id` and `at` are its own, `to` its recipient, and `thread` the conversation of the
     /// mail it answers, if that is known. Anything else begins a conversation of its own.
     pub fn seal(&self, id: MailId, at: Millis, to: Option<SessionId>, thread: Option<MailId>) -> Mail {

@@ -9,17 +9,9 @@ use super::{EmbeddedMailbox, Failure, collect, find, put};
 
 impl MailArchive for EmbeddedMailbox {
     fn put(&self, mails: Vec<Mail>) -> Pending<'_, Result<u64, MailError>> {
-        let written = self.db.write(move |db| {
-            let mut new = 0;
-            for mail in &mails {
-                if find(db, &mail.id)?.is_none() {
-                    put(db, mail)?;
-                    keep_time(db, mail)?;
-                    new += 1;
-                }
-            }
-            Ok::<u64, Failure>(new)
-        });
+        let written = self
+            .db
+            .write(move |db| Ok::<u64, Failure>(take_in(db, &mails)?.len() as u64));
         Box::pin(async move { Ok(written.await?) })
     }
 
@@ -35,6 +27,19 @@ impl MailArchive for EmbeddedMailbox {
             collect(statement.query((after, u32::try_from(most).unwrap_or(u32::MAX)))?)
         }))
     }
+}
+
+/// Stores mails as they are; answers which of them were new.
+pub(super) fn take_in<'a>(db: &Connection, mails: &'a [Mail]) -> Result<Vec<&'a Mail>, Failure> {
+    let mut new = Vec::new();
+    for mail in mails {
+        if find(db, &mail.id)?.is_none() {
+            put(db, mail)?;
+            keep_time(db, mail)?;
+            new.push(mail);
+        }
+    }
+    Ok(new)
 }
 
 /// New mail of the project will be later than this one.
