@@ -32,6 +32,10 @@ pub trait View {
     fn children(&self, parent: &TaskId) -> Vec<Arc<Task>>;
     /// One session with its histories.
     fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError>;
+    /// One session with its histories, if they need not be read from disk.
+    fn session_at_hand(&self, _: &SessionId) -> Option<Session> {
+        None
+    }
     /// One session without its histories: never reads the disk.
     fn session_head(&self, id: &SessionId) -> Option<Arc<SessionHead>>;
     /// All sessions, or those of one project, without their histories.

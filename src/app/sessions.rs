@@ -12,6 +12,8 @@ use super::{App, AppError, apply::carry_out, disk::off_the_runtime, known};
 
 /// Sessions taken out at once: what is in memory of a list of thousands with long histories stays small.
 const BATCH: usize = 32;
+/// Text of histories taken out at once if it is in memory already, in bytes.
+const AT_HAND: usize = 1 << 20;
 
 /// Sessions that were found in one state, to be taken out in batches.
 pub struct FoundSessions {
@@ -21,6 +23,25 @@ pub struct FoundSessions {
 }
 
 impl FoundSessions {
+    /// As many of the next ones as need no reading, a bounded amount of text at a time: a list that is in memory is
+    /// answered whole, without leaving the runtime.
+    pub fn take_at_hand(&mut self) -> Vec<Session> {
+        let (mut sessions, mut bytes) = (Vec::new(), 0);
+        while bytes < AT_HAND {
+            let Some(session) = self
+                .ids
+                .get(self.taken)
+                .and_then(|id| self.view.session_at_hand(id))
+            else {
+                break;
+            };
+            bytes += session.events.bytes() + session.timeline.bytes() + session.docs.bytes();
+            sessions.push(session);
+            self.taken += 1;
+        }
+        sessions
+    }
+
     /// The next few, with their histories; none at the end.
     pub async fn take_some(&mut self) -> Result<Option<Vec<Session>>, AppError> {
         let end = self.ids.len().min(self.taken + BATCH);

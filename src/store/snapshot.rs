@@ -37,6 +37,13 @@ impl View for Snapshot {
         }
     }
 
+    fn session_at_hand(&self, id: &SessionId) -> Option<Session> {
+        let entry = self.model.sessions.get(id)?;
+        let logs = entry.histories.cached()?;
+        self.shared.cache.used(&entry.histories);
+        Some(logs.with(entry.head.clone()))
+    }
+
     fn sessions(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
         let entries = ids.iter().filter_map(|id| self.model.sessions.get(id));
         let mut missing = entries

@@ -47,7 +47,10 @@ async fn list(State(app): State<App>, query: Params) -> Answer {
             && !(active && head.status == "completed")
     };
     let mut found = app.sessions(project_of(project).as_ref(), keep).await?;
-    let first = found.take_some().await?.unwrap_or_default();
+    let mut first = found.take_at_hand();
+    if first.is_empty() {
+        first = found.take_some().await?.unwrap_or_default();
+    }
     if found.is_exhausted() {
         return Ok(reply::ok(&List(&first)));
     }
