@@ -8,6 +8,7 @@ use axum::http::{Uri, uri::PathAndQuery};
 /// Words of our routes. A segment that is one of these in another case is that word.
 const WORDS: &[&str] = &[
     "actions",
+    "agents",
     "api",
     "archive",
     "children",
