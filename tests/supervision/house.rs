@@ -242,14 +242,20 @@ impl Supervised {
     }
 }
 
-/// A connection of our own to a redis.
+/// A connection of our own to a redis. A server that takes over a socket path refuses for a moment, between its
+/// bind and its listen.
 pub async fn connect(socket: &Path) -> redis::aio::MultiplexedConnection {
     let url = format!("redis+unix://{}", socket.display());
     let client = redis::Client::open(url).expect("a url");
-    client
-        .get_multiplexed_async_connection()
-        .await
-        .expect("connected")
+    let connected = async {
+        loop {
+            match client.get_multiplexed_async_connection().await {
+                Ok(connection) => return connection,
+                Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
+            }
+        }
+    };
+    tokio::time::timeout(LONG, connected).await.expect("connected")
 }
 
 pub async fn info(socket: &Path, field: &str) -> String {
