@@ -39,4 +39,4 @@ fmt: ## format everything
 	$(CARGO) fmt
 
 bench: ## measure what docs/BENCHMARKS.md records
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench hub -- --write
