@@ -228,7 +228,8 @@ fn component(part: &Component, now: i64, paint: Paint) -> String {
         facts.push("taken over".to_owned());
     }
     if part.restarts_24h > 0 {
-        facts.push(format!("{} restarts in 24 h", part.restarts_24h));
+        let plural = if part.restarts_24h == 1 { "" } else { "s" };
+        facts.push(format!("{} restart{plural} in 24 h", part.restarts_24h));
     }
     if let Some(next) = part.next_retry_at {
         facts.push(format!("next try in {}", between(now, next)));

@@ -75,6 +75,10 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let claims = keeping.claims(&config, link.as_ref());
     let (agents, presence) = keeping.presence(&config, &facts).unzip();
     let hub = keeping.hub(&config, manifests.clone(), facts, agents, claims);
+    if choice == redis::Choice::Managed {
+        // Before anybody can ask: there is no moment at which it looks ready without it.
+        hub.readiness().lacks(redis::NAME, "redis is starting");
+    }
 
     let gate = Arc::new(ArcSwap::from_pointee(settings::gate(&config)));
     let connections = Connections::new(connection_limits(&config));

@@ -85,7 +85,7 @@ pub fn server(config: &Config) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// Starts keeping our own redis running, in `group`. The hub is not ready without it.
+/// Starts keeping our own redis running, in `group`. The hub, which lacks it so far, is ready only while it is up.
 ///
 /// # Errors
 /// What is configured cannot work.
@@ -100,7 +100,6 @@ pub async fn start(
     if matches!(owner.manager, Manager::Launchd { .. }) {
         spec.grouping = Grouping::Ours; // launchd sweeps our group when we die
     }
-    readiness.lacks(NAME, "redis is starting");
     let handle = supervise(spec, group, transitions);
     follow(handle.health(), readiness.clone(), group);
     // A child's task that has ended has been told to: then nobody wants it to start.

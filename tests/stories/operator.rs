@@ -168,7 +168,7 @@ async fn a_killed_redis_is_back_and_the_status_remembers_how_it_ended() {
     assert_eq!(redis["restarts_24h"], 1);
     assert_eq!(redis["last_exit"]["how"], "signal 9");
     let told = text(&daemon.ctl(&["status"]).await);
-    assert!(told.contains("1 restarts in 24 h"), "{told}");
+    assert!(told.contains("1 restart in 24 h"), "{told}");
 }
 
 #[tokio::test]
