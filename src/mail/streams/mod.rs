@@ -11,13 +11,15 @@
 //! | `moving:<source>`, `received:<source>` | the stage of a move into here; a hash of the mails it brought: the project of new ones, or '' |
 //!
 //! Every change is one script: all of it happens or nothing. A sending whose answer was lost is asked for again under the
-//! same ids, and one that the server gets to after its sender gave up is not carried out. What was deleted from the
+//! same ids, and one that the server gets to after its sender gave up is not carried out. An answer waits until the server
+//! has written its log. What was deleted from the
 //! hashes or trimmed from the streams by others is passed over.
 
 mod archive;
 mod place;
 mod reply;
 mod send;
+mod written;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +29,10 @@ use crate::domain::{Letter, Mail, MailId, Millis, ProjectId, SessionId};
 use crate::ports::{Clock, MailError, Mailbox, Once, Pending, Sending, Sent};
 use crate::redis_link::{LinkError, RedisLink, Trouble};
 
-use self::reply::{Entry, Kept};
+use self::{
+    reply::{Entry, Kept},
+    written::{Written, times_up},
+};
 use super::pen::Pen;
 
 /// How long a sending without an answer is asked for again, before the sender is told that it failed. The server carries
@@ -51,6 +56,7 @@ struct Shared {
     prefix: String,
     pen: Pen,
     scripts: Scripts,
+    written: Written,
     patience: Duration,
     sync: Duration,
 }
@@ -75,6 +81,7 @@ impl StreamMailbox {
                 prefix: prefix.into(),
                 pen: Pen::new(clock),
                 scripts,
+                written: Written::default(),
                 patience: PATIENCE,
                 sync: SYNC,
             }),
@@ -151,9 +158,12 @@ impl StreamMailbox {
         let Some(mail) = self.find(id).await? else {
             return Ok(None);
         };
+        let Shared { link, written, .. } = &*self.shared;
+        let times = times_up(link);
         let removed = self
             .remove_all([(id.clone(), mail.project_id.to_string())])
             .await?;
+        written.wait(link, times).await.map_err(unavailable)?;
         Ok((removed == 1).then_some(mail))
     }
 }

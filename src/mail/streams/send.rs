@@ -12,7 +12,7 @@ use crate::domain::{Letter, Mail, MailId, Millis};
 use crate::ports::{MailError, Once, Sending, Sent};
 use crate::redis_link::{LinkError, Trouble};
 
-use super::{StreamMailbox, reply::Receipt, unavailable};
+use super::{StreamMailbox, reply::Receipt, unavailable, written::times_up};
 
 /// How long a sending is remembered, in milliseconds.
 const REMEMBERED: i64 = 24 * 60 * 60 * 1000;
@@ -38,8 +38,12 @@ impl StreamMailbox {
         let deadline = Instant::now() + self.shared.patience;
         let (mut again, mut clock) = (false, None);
         loop {
+            let times = times_up(&self.shared.link);
             let failed = match self.ask(&order, deadline, again, clock.take()).await {
-                Ok(Answer::Sent(sent)) => return Ok(sent),
+                Ok(Answer::Sent(sent)) => match self.shared.written.wait(&self.shared.link, times).await {
+                    Ok(()) => return Ok(sent),
+                    Err(error) => LinkError::Lost(error.trouble().cloned().unwrap_or(Trouble::Unknown)),
+                },
                 // Nothing was done. The server's clock was moved, or it slept over the question: once more by its clock.
                 Ok(Answer::Late(server)) if Instant::now() < deadline => {
                     clock = Some(server);

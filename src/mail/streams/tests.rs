@@ -156,9 +156,12 @@ async fn a_sending_that_is_cut_off_is_carried_out_once_by_the_server_that_comes_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_outlives_kills_under_load_and_is_there_once() {
-    let mut stage = stage(quick()).await;
+    let mut timings = testbed::quick();
+    (timings.command, timings.probe) = (Duration::from_secs(5), Duration::from_secs(5)); // a busy disk is no trouble
+    let mut stage = stage(timings).await;
     let mut acknowledged = Vec::new();
     for round in 0..4 {
+        stage.until_up().await;
         let senders: Vec<_> = (0..8)
             .map(|_| {
                 let mailbox = stage.mailbox.clone();
