@@ -64,6 +64,7 @@ impl Sensors {
                 let _ = ends.send(Ended { session, watch }).await; // nobody hears: we are stopping
             };
             tokio::select! {
+                biased; // a watch that was replaced says nothing, even if its process has ended meanwhile
                 () = stop.cancelled() => {}
                 () = over.cancelled() => {}
                 () = heard => {}

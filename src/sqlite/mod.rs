@@ -4,7 +4,7 @@
 //! (hence one `fsync`) and one backup. Each room that keeps tables there brings a [`Chapter`]: a name and numbered
 //! migrations. Whoever wires opens the file once with all chapters and hands clones of [`Database`] to the rooms:
 //!
-//! ```ignore
+//! ```text
 //! const CHAPTER: Chapter = Chapter { name: "mail", migrations: &["CREATE TABLE mail (...)"] };
 //! let db = Database::open(&path, &[store::CHAPTER, mail::CHAPTER])?;
 //! db.write(move |tx| { tx.prepare_cached(INSERT)?.execute((id, json))?; Ok(()) }).await?; // durable when it answers
