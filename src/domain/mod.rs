@@ -3,8 +3,10 @@
 //! The records serialise in the contract's own shape (camelCase, absent against null), because the wire, the
 //! exported files and the stored rows all promise that one shape.
 
+mod caller;
 mod change;
 mod claim;
+mod device;
 mod event;
 mod id;
 mod log;
@@ -24,15 +26,20 @@ mod task;
 mod time;
 mod workflow;
 
+pub use caller::Caller;
 pub use change::Change;
 pub use claim::Claim;
+pub use device::{Device, Scope, Scopes, UnknownScope};
 pub use event::{
     Event, ModalAction, ModalClosed, ModalShown, PromptSend, Published, Remote, SpawnAnnouncement,
 };
 pub use id::{
-    DocId, EntryId, Id, IdError, Kind, MailId, MemberId, Mint, ModalId, ProjectId, SessionId, TaskId,
+    DeviceId, DocId, EntryId, Id, IdError, Kind, MailId, MemberId, Mint, ModalId, ProjectId, SessionId,
+    TaskId,
 };
-pub use id::{DocKind, EntryKind, MailKind, MemberKind, ModalKind, ProjectKind, SessionKind, TaskKind};
+pub use id::{
+    DeviceKind, DocKind, EntryKind, MailKind, MemberKind, ModalKind, ProjectKind, SessionKind, TaskKind,
+};
 pub use log::Log;
 pub use mail::{
     InboxQuery, Letter, Mail, MailPriority, MailScope, MailType, NewMail, Problem, SendKey, SendKeyError,
