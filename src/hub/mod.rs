@@ -10,6 +10,7 @@ pub mod query;
 mod raw_ws;
 pub mod reply;
 mod rest;
+mod routes;
 mod stall;
 mod status;
 
@@ -30,6 +31,8 @@ use crate::app::App;
 use crate::bus::{Bounds, Local};
 use crate::shutdown::TaskGroup;
 use crate::skills::Skills;
+
+use self::routes::Routes;
 
 pub use front::LocalDoor;
 pub use stall::Stall;
@@ -184,11 +187,14 @@ impl FromRef<Hub> for App {
     }
 }
 
-/// Everything that is reached by a path.
+/// Everything that is reached by a path on the local listener.
+fn routes() -> Routes {
+    status::routes().merge(rest::routes())
+}
+
 fn router(hub: Hub) -> Router {
-    Router::new()
-        .merge(status::routes())
-        .merge(rest::routes())
+    routes()
+        .into_router()
         .fallback(front::not_found)
         .method_not_allowed_fallback(front::not_found)
         .with_state(hub)

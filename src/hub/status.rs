@@ -3,21 +3,22 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    Router,
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::Response,
-    routing::get,
 };
 use serde_json::{json, value::RawValue};
 use tokio::sync::watch;
 
 use crate::bus::Kind;
 
-use super::{Hub, reply};
+use super::{
+    Hub, reply,
+    routes::{Routes, get},
+};
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/ws-status", get(ws_status))

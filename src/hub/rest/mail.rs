@@ -1,11 +1,6 @@
 //! `/api/mail` (API.md section 10): the only routes that validate strictly.
 
-use axum::{
-    Router,
-    extract::State,
-    http::HeaderMap,
-    routing::{get, post},
-};
+use axum::{extract::State, http::HeaderMap};
 use serde_json::json;
 
 use crate::app::App;
@@ -17,10 +12,11 @@ use super::super::{
     error::RouteError,
     query::Params,
     reply::{self, Answer, Wanted},
+    routes::{Routes, get, post},
 };
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/mail", post(send))
         .route("/api/mail/inbox/{id}", get(inbox))
         .route("/api/mail/wait/{id}", get(wait))

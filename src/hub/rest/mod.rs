@@ -15,13 +15,11 @@ mod spawn;
 mod tasks;
 mod workflows;
 
-use axum::Router;
-
-use super::Hub;
+use super::routes::Routes;
 
 /// All of them.
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .merge(projects::routes())
         .merge(tasks::routes())
         .merge(sessions::routes())

@@ -3,11 +3,9 @@
 use std::io;
 
 use axum::{
-    Router,
     body::{Body as Streamed, Bytes},
     extract::State,
     http::StatusCode,
-    routing::{get, post},
 };
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
@@ -20,16 +18,16 @@ use crate::domain::{
 };
 
 use super::super::{
-    Hub,
     body::{Body, One, TextMap, Two, falsy, given},
     error::RouteError,
     query::{Filter, Param, Params},
     reply::{self, Answer, List, Wanted},
+    routes::{Routes, get, post},
 };
 use super::tasks::project_of;
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/sessions", get(list).post(create))
         .route("/api/sessions/{id}", get(show).patch(update).delete(remove))
         .route("/api/sessions/{id}/tasks/{task}", post(link).delete(unlink))
