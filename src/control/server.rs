@@ -2,9 +2,6 @@
 
 use std::{
     convert::Infallible,
-    fs,
-    io::{self, ErrorKind},
-    os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -24,15 +21,15 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use serde::Deserialize;
-use thiserror::Error;
 use tokio::{
-    net::{UnixListener, UnixStream},
+    net::UnixStream,
     sync::{Semaphore, mpsc},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::private_socket::{PrivateSocket, SocketError};
 use crate::shutdown::TaskGroup;
 
 use super::{
@@ -51,66 +48,20 @@ const WATCH_PACE: Duration = Duration::from_millis(200);
 /// A watched status is said at least this often, so that times in it stay true.
 const WATCH_PULSE: Duration = Duration::from_secs(2);
 
-/// The control socket cannot be opened.
-#[derive(Debug, Error)]
-pub enum ControlError {
-    /// Somebody answers there.
-    #[error("another process answers on {0}")]
-    Taken(PathBuf),
-    /// The system says no.
-    #[error("cannot open the control socket {path}")]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
-
 /// The bound socket; its file goes when this is dropped.
 #[derive(Debug)]
 pub struct ControlSocket {
-    listener: UnixListener,
-    path: PathBuf,
+    socket: PrivateSocket,
 }
 
 impl ControlSocket {
-    /// Binds `path` with mode 0600 in a directory of mode 0700, replacing a socket file on which nobody answers.
+    /// Binds `path` for this user alone. Call it only while holding the daemon's lock.
     ///
-    /// Call it only while holding the daemon's lock: the check and the replacement are two steps.
-    pub async fn bind(path: &Path) -> Result<Self, ControlError> {
-        let failed = |source| ControlError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        if let Some(dir) = path.parent() {
-            fs::create_dir_all(dir).map_err(failed)?;
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-        }
-        match fs::symlink_metadata(path) {
-            Ok(meta) if meta.file_type().is_socket() => {
-                if UnixStream::connect(path).await.is_ok() {
-                    return Err(ControlError::Taken(path.to_owned()));
-                }
-                fs::remove_file(path).map_err(failed)?;
-            }
-            Ok(_) => {
-                return Err(failed(io::Error::new(
-                    ErrorKind::AlreadyExists,
-                    "it exists and is no socket",
-                )));
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error)),
-        }
-        // The directory is closed to others, so nobody slips in before the mode is set.
-        let listener = UnixListener::bind(path).map_err(failed)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(Self {
-            listener,
-            path: path.to_owned(),
-        })
+    /// # Errors
+    /// Why it cannot be had.
+    pub async fn bind(path: &Path) -> Result<Self, SocketError> {
+        let socket = PrivateSocket::bind(path).await?;
+        Ok(Self { socket })
     }
 
     /// Serves until the group stops.
@@ -122,9 +73,9 @@ impl ControlSocket {
             loop {
                 let accepted = tokio::select! {
                     () = stop.cancelled() => break,
-                    accepted = self.listener.accept() => accepted,
+                    accepted = self.socket.accept() => accepted,
                 };
-                let (stream, _) = match accepted {
+                let stream = match accepted {
                     Ok(accepted) => accepted,
                     Err(error) => {
                         warn!(%error, "the control socket cannot accept");
@@ -146,14 +97,6 @@ impl ControlSocket {
                 });
             }
         });
-    }
-}
-
-impl Drop for ControlSocket {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            debug!(%error, "the control socket's file was gone already");
-        }
     }
 }
 

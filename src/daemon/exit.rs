@@ -6,9 +6,9 @@ use thiserror::Error;
 
 use crate::children::RedisError;
 use crate::config::ConfigError;
-use crate::control::server::ControlError;
 use crate::hub::listen::BindError;
 use crate::ports::StoreError;
+use crate::private_socket::SocketError;
 use crate::redis_link::SettingsError;
 use crate::service::lock::LockError;
 use crate::service::logging::LoggingError;
@@ -58,7 +58,7 @@ pub enum StartError {
     Bind(#[from] BindError),
     /// Operators cannot be answered.
     #[error(transparent)]
-    Control(#[from] ControlError),
+    Control(#[from] SocketError),
     /// Our own redis cannot be set up.
     #[error(transparent)]
     Redis(#[from] RedisError),
