@@ -45,7 +45,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "shutdown",
         ],
     ),
-    ("access", &["domain", "ports", "app"]),
+    ("access", &["domain", "ports", "app", "sqlite", "shutdown"]),
     // The bus has one kind of subscription, so there is no port for it.
     (
         "hub",

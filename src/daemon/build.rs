@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::access::Gate;
+use crate::access::{self, Gate};
 use crate::app::{App, Facts, MailWaiters, Parts};
 use crate::bus::{Exchange, Local, Outbox, Parties};
 use crate::clock::SystemClock;
@@ -33,7 +33,7 @@ use crate::sqlite::Database;
 use crate::store;
 
 use super::{
-    Daemon,
+    Daemon, access as doors,
     exit::StartError,
     greeting::Greeting,
     operator::{Child, Fixed, Operator, Stock},
@@ -74,7 +74,9 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     }
     let claims = keeping.claims(&config, link.as_ref());
     let (agents, presence) = keeping.presence(&config, &facts).unzip();
+    let devices = doors::devices(&config, keeping.db.clone(), keeping.clock.clone(), &background)?;
     let hub = keeping.hub(&config, manifests.clone(), facts, agents, claims);
+    let hub = hub.with_devices(devices);
     if choice == redis::Choice::Managed {
         // Before anybody can ask: there is no moment at which it looks ready without it.
         hub.readiness().lacks(redis::NAME, "redis is starting");
@@ -162,7 +164,7 @@ impl Keeping {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let bus = Local::new();
         let mail_waiters = Arc::new(MailWaiters::default());
-        let chapters = [store::CHAPTER, mail::CHAPTER, presence::CHAPTER];
+        let chapters = [store::CHAPTER, mail::CHAPTER, presence::CHAPTER, access::CHAPTER];
         let db = Database::open(&config.data_dir.join(STORE), &chapters)?;
         let outbox = Outbox::default();
         let heard = outbox.behind(mail_waiters.behind(Arc::new(bus.clone())));

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+use crate::access::AccessError;
 use crate::children::RedisError;
 use crate::config::ConfigError;
 use crate::hub::listen::BindError;
@@ -53,6 +54,9 @@ pub enum StartError {
     /// The store cannot be read.
     #[error("cannot read the store")]
     Store(#[from] StoreError),
+    /// The paired devices cannot be read.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The addresses are not to be had.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -85,6 +89,7 @@ impl StartError {
             Self::Lock(_)
             | Self::Sqlite(_)
             | Self::Store(_)
+            | Self::Access(_)
             | Self::Control(_)
             | Self::Bind(BindError::Failed(..)) => Exit::CannotStart,
             Self::Logging(_) | Self::System(..) => Exit::Bug,
@@ -111,6 +116,7 @@ impl StartError {
             | Self::Lock(LockError::Io { .. })
             | Self::Sqlite(_)
             | Self::Store(_)
+            | Self::Access(_)
             | Self::Control(_)
             | Self::Redis(_)
             | Self::RedisAddress(_)

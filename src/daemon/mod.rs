@@ -1,6 +1,7 @@
 //! The wiring: names every concrete adapter, starts everything in order, runs, and stops everything in order.
 //! No rules here, and nothing that another room could know.
 
+mod access;
 mod build;
 mod exit;
 mod greeting;

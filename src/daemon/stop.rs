@@ -86,6 +86,7 @@ impl Daemon {
                 background.close(limit).await;
             }),
             Step::new("close the store", limits.kill, |_| async {
+                hub.devices().audit().close().await;
                 let database = store.database().clone();
                 // Waits for what was accepted, then folds the log into the file.
                 let closed = tokio::task::spawn_blocking(move || database.close()).await;
