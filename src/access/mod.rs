@@ -8,6 +8,7 @@ mod credential;
 mod devices;
 mod gate;
 mod pairing;
+mod public_url;
 mod rate;
 
 pub use audit::{Action, Audit, AuditError, Entry, Lines, Origin, Size, TextPrint};
@@ -19,3 +20,4 @@ pub use devices::{
 };
 pub use gate::{Gate, Turned};
 pub use pairing::{CodeId, Fate, Pass, Refused};
+pub use public_url::PublicUrl;

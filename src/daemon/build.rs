@@ -6,7 +6,7 @@ use std::{io::IsTerminal, net::SocketAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use tokio::{
     net::TcpListener,
-    sync::{broadcast, mpsc},
+    sync::{broadcast, mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -36,6 +36,7 @@ use super::{
     Daemon, access as doors,
     exit::StartError,
     greeting::Greeting,
+    ingress::{self, Ingress},
     operator::{Child, Fixed, Operator, Stock},
     redis,
     server_url::ServerUrl,
@@ -85,6 +86,9 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let gate = Arc::new(ArcSwap::from_pointee(settings::gate(&config)));
     let connections = Connections::new(connection_limits(&config));
     let listeners = serve(sockets, &hub, &gate, &connections);
+    // The tunnel tells the address of a quick one here.
+    let (_named, public) = watch::channel(ingress::public_url(&config).unwrap_or_default());
+    let ingress = Ingress::open(&config, &hub, public).await;
     let server_url = ServerUrl::write(&config.data_dir, &url)
         .map_err(|error| StartError::System("write server-url", error))?;
     let listen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -96,6 +100,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         owner: ground.owner.to_string(),
         started_at: hub.app().now().0,
         redis: choice.told(),
+        ingress: ingress.standing(),
     };
     let presence = presence.map(|reconciler| match &way {
         Some(way) => reconciler.over(Arc::new(redis::presence(&config, way, &background))),
@@ -135,6 +140,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         manifests,
         connections,
         listeners,
+        ingress,
         store: stock.store,
         server_url,
         redis,

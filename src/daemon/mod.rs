@@ -5,6 +5,7 @@ mod access;
 mod build;
 mod exit;
 mod greeting;
+mod ingress;
 #[cfg(test)]
 mod liveness_tests;
 mod operator;
@@ -48,6 +49,7 @@ use crate::store::Embedded;
 use crate::supervisor::Handle;
 
 use self::{
+    ingress::Ingress,
     operator::{Operator, Order},
     server_url::ServerUrl,
     start::Ground,
@@ -147,6 +149,7 @@ struct Daemon {
     manifests: Arc<Generator>,
     connections: Connections,
     listeners: TaskGroup,
+    ingress: Ingress,
     store: Embedded,
     server_url: ServerUrl,
     loaded: Arc<ArcSwap<Loaded>>,
@@ -246,6 +249,7 @@ impl Daemon {
             "stopping": hub.stopping().is_cancelled(),
             "missing": hub.readiness().missing(),
             "connections": self.connections.open(),
+            "connections_from_outside": self.ingress.connections(),
             "requests_in_flight": hub.in_flight().len(),
             "raw_sockets": hub.bus().count(Kind::Raw),
             "sockets_cut_off": hub.bus().cut_off(),

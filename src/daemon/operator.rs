@@ -6,6 +6,8 @@ mod transfer;
 
 pub use transfer::Stock;
 
+use super::ingress::Standing;
+
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
@@ -60,6 +62,8 @@ pub struct Fixed {
     pub started_at: i64,
     /// What is said of redis if it is no child of ours.
     pub redis: String,
+    /// What is said of the way in from outside.
+    pub ingress: Standing,
 }
 
 /// Answers operators. Clones share everything.

@@ -33,6 +33,7 @@ impl Daemon {
             hub,
             connections,
             listeners,
+            ingress,
             store,
             server_url,
             operator,
@@ -43,7 +44,7 @@ impl Daemon {
             ..
         } = self;
         let (children, redis) = (&children, redis.as_ref());
-        let (hub, connections, listeners) = (&hub, &connections, &listeners);
+        let (hub, connections, listeners, ingress) = (&hub, &connections, &listeners, &ingress);
         let (store, background, notifier) = (&store, &background, &ground.notifier);
         let hurry = CancellationToken::new();
         let mut signals = ground.signals;
@@ -62,6 +63,7 @@ impl Daemon {
                 notifier.stopping("stopping");
                 notifier.extend_timeout(limits.exit + LAST_RESORT);
                 connections.finish();
+                ingress.finish();
             }),
             Step::new("answer what was asked", limits.close_clients, |_| async {
                 hub.in_flight().close();
@@ -78,6 +80,7 @@ impl Daemon {
                 "close listeners",
                 limits.close_clients + 2 * GOODBYE,
                 |limit| async move {
+                    ingress.close(limit.min(GOODBYE)).await;
                     listeners.close(limit).await;
                     connections.close(limit.min(GOODBYE)).await;
                 },

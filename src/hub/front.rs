@@ -25,7 +25,7 @@ use super::{
     path, raw_ws, router,
 };
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const METHODS: HeaderValue = HeaderValue::from_static("GET,POST,PUT,DELETE,PATCH,OPTIONS");
 const HEADERS: HeaderValue = HeaderValue::from_static("Content-Type,Authorization,X-Requested-With");
 const EXPOSED: HeaderValue = HeaderValue::from_static("Content-Length,X-Request-Id");

@@ -28,6 +28,7 @@ impl Inner {
                 ..Component::default()
             });
         }
+        components.push(self.fixed.ingress.component());
         Status {
             version: VERSION,
             at,
@@ -112,6 +113,7 @@ impl Inner {
                 .iter()
                 .map(|text| warning("config", text.clone(), None)),
         );
+        warnings.extend(self.fixed.ingress.warning());
         let cut_off = self.hub.bus().cut_off();
         if cut_off > 0 {
             warnings.push(warning(

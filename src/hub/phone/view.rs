@@ -95,8 +95,10 @@ pub struct SessionView<'a> {
     team_member_id: Option<&'a str>,
     team_members: Vec<Face<'a>>,
     failure: Option<Fall<'a>>,
-    timeline_length: usize,
-    docs_length: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeline_length: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docs_length: Option<usize>,
 }
 
 /// What an agent asks.
@@ -135,7 +137,16 @@ impl<'a> SessionView<'a> {
         Self::with(&session.head, session.timeline.len(), session.docs.len())
     }
 
-    /// The same of one whose histories are not at hand.
+    /// The same of one whose histories are not at hand: how long they are is not said.
+    pub fn brief(head: &'a SessionHead) -> Self {
+        Self {
+            timeline_length: None,
+            docs_length: None,
+            ..Self::with(head, 0, 0)
+        }
+    }
+
+    /// The same of one whose histories are only counted.
     pub fn with(head: &'a SessionHead, timeline_length: usize, docs_length: usize) -> Self {
         Self {
             id: head.id.as_str(),
@@ -151,8 +162,8 @@ impl<'a> SessionView<'a> {
             team_member_id: head.team_member_id.value().map(String::as_str),
             team_members: faces(head),
             failure: head.failure.value().map(Fall::of),
-            timeline_length,
-            docs_length,
+            timeline_length: Some(timeline_length),
+            docs_length: Some(docs_length),
         }
     }
 }
@@ -239,6 +250,6 @@ impl<'a> MemberView<'a> {
     }
 }
 
-fn cut(text: &str) -> &str {
+pub(super) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT)]
 }
