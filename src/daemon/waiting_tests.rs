@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Gate;
-use crate::app::{App, Facts, MailWaiters, Parts};
+use crate::app::{App, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::Local;
 use crate::clock::SystemClock;
 use crate::domain::{
@@ -70,6 +70,8 @@ impl House {
             mail: mailbox(EmbeddedMailbox::new(db, clock.clone())),
             locks: Arc::new(LocalLocks::new(clock.now())),
             mail_waiters: waiters.clone(),
+            input_waiters: Arc::new(InputWaiters::default()),
+            desktops: Arc::new(bus.clone()),
             manifests: Arc::new(NoManifests),
             clock,
             facts: Facts {
