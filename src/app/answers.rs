@@ -138,6 +138,16 @@ impl App {
         }
     }
 
+    /// An answer that went nowhere yet was asked for: it need not be mailed any more.
+    async fn note_fetched(&self, session: &SessionId, answer: &Answer) {
+        let fetched = Answer {
+            how: How::Poll,
+            pending: false,
+            ..answer.clone()
+        };
+        self.note_way(session, &fetched).await;
+    }
+
     /// Mails an answer to its session; true if it is there. Once, however often it is called.
     async fn mail_answer(&self, session: &SessionId, answer: &Answer) -> bool {
         let Some(letter) = self.letter(session, answer) else {
@@ -212,8 +222,13 @@ impl App {
             let waiting = waiting.ok_or_else(too_many)?;
             let head = known::session_head(&*self.view(), session)?;
             let state = head.input(request);
-            if !matches!(state, InputState::Waiting(_)) {
-                return Ok(state);
+            match &state {
+                InputState::Waiting(_) => {}
+                InputState::Answered(answer) if answer.how == How::Kept => {
+                    self.note_fetched(session, answer).await;
+                    return Ok(state);
+                }
+                InputState::Answered(_) | InputState::Over { .. } => return Ok(state),
             }
             match time::timeout_at(deadline, waiting.answer()).await {
                 Ok(Some(answer)) => return Ok(InputState::Answered(answer)),

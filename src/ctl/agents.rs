@@ -45,14 +45,9 @@ fn render(agents: &Value, now: i64) -> String {
         return "No agent is at work.\n".to_owned();
     }
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header([
-        "SESSION",
-        "NAME",
-        "STATUS",
-        "ALIVE",
-        "LAST SIGN",
-        "WAITS FOR YOU",
-    ]);
+    table
+        .load_style(NOTHING)
+        .set_header(["SESSION", "NAME", "STATUS", "ALIVE", "LAST SIGN", "WAITS"]);
     let text = |row: &Value, key: &str| row[key].as_str().unwrap_or("-").to_owned();
     for row in rows {
         let sign = row["lastSeen"]
@@ -73,7 +68,7 @@ fn render(agents: &Value, now: i64) -> String {
 fn waits(row: &Value, now: i64) -> String {
     let needs = &row["needsInput"];
     match (needs["active"] == true, needs["since"].as_i64()) {
-        (true, Some(since)) => format!("for {}", between(since, now)),
+        (true, Some(since)) => between(since, now),
         (true, None) => "yes".to_owned(),
         (false, _) => "-".to_owned(),
     }
@@ -125,7 +120,7 @@ mod tests {
             &json!([{"sessionId": "sess_1", "name": "Builder", "status": "working", "needsInput": asks}]),
             61_000,
         );
-        assert!(text.contains("for 1 min"), "{text}");
+        assert!(text.contains("1 min"), "{text}");
         assert!(
             text.contains("sess_1 asks: Deploy [2J now?\n→ maestroctl answer sess_1"),
             "{text}"

@@ -271,29 +271,23 @@ impl Mailbox for Away {
     }
 }
 
+fn away(is_back: &Arc<AtomicBool>) -> House {
+    let is_back = is_back.clone();
+    House::build(|inner| Arc::new(Away { inner, is_back }))
+}
+
 #[tokio::test]
 async fn an_answer_that_could_not_be_sent_on_is_kept_and_mailed_once_at_the_next_start() {
     let is_back = Arc::new(AtomicBool::new(false));
-    let house = House::build(|inner| {
-        Arc::new(Away {
-            inner,
-            is_back: is_back.clone(),
-        })
-    });
+    let house = away(&is_back);
     let it = Asking::new(&house.app).await;
-    let request = it.ask("Which?").await;
+    it.ask("Which?").await;
     let answered = it
         .app
         .answer_input(&Caller::Local, it.says(None, "the left"))
         .await
         .unwrap();
     assert_eq!((answered.how, it.kept().pending), (How::Kept, true));
-    let found = it
-        .app
-        .wait_for_input(&it.id, Some(&request), Duration::ZERO)
-        .await
-        .unwrap();
-    assert!(matches!(found, InputState::Answered(answer) if answer.text == "the left"));
     it.app.send_kept_answers().await;
     assert!(it.kept().pending, "still away");
     is_back.store(true, Ordering::SeqCst);
@@ -304,6 +298,26 @@ async fn an_answer_that_could_not_be_sent_on_is_kept_and_mailed_once_at_the_next
             (How::Mail, false, 1)
         );
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_could_not_be_sent_on_is_there_for_the_agent_and_not_mailed_after_that() {
+    let is_back = Arc::new(AtomicBool::new(false));
+    let house = away(&is_back);
+    let it = Asking::new(&house.app).await;
+    let request = it.ask("Which?").await;
+    it.app
+        .answer_input(&Caller::Local, it.says(None, "the left"))
+        .await
+        .unwrap();
+    let found = it
+        .app
+        .wait_for_input(&it.id, Some(&request), Duration::ZERO)
+        .await;
+    assert!(matches!(found.unwrap(), InputState::Answered(answer) if answer.text == "the left"));
+    is_back.store(true, Ordering::SeqCst);
+    it.app.send_kept_answers().await;
+    assert_eq!((it.kept().how, it.mails().await), (How::Poll, 0));
 }
 
 #[tokio::test]
