@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, json};
 
-use crate::domain::{Change, Event, Maybe, Mint, PromptSend, Refusal};
+use crate::domain::{Change, Event, Maybe, Mint, PromptSend, Refusal, one_line};
 
 use super::{NewEntry, Session};
 
 /// How much of a prompt the timeline quotes, in UTF-16 units.
 const QUOTED: usize = 100;
+/// The longest prompt that is taken from outside, in bytes.
+const LONGEST: usize = 16 << 10;
 
 /// A text for a session's terminal.
 #[derive(Clone, Debug)]
@@ -39,6 +41,25 @@ impl PromptMode {
             Self::Send => "send",
             Self::Paste => "paste",
         }
+    }
+}
+
+impl Prompt {
+    /// The prompt as it may be typed into a terminal if it comes from outside: one line of text and nothing else.
+    ///
+    /// # Errors
+    /// Nothing is left of it, or too much.
+    pub fn harmless(self) -> Result<Self, Refusal> {
+        let content = one_line(&self.content);
+        if content.is_empty() {
+            return Err(Refusal::invalid("content is required"));
+        }
+        if content.len() > LONGEST {
+            return Err(Refusal::invalid(format!(
+                "content is longer than {LONGEST} bytes: send it as mail"
+            )));
+        }
+        Ok(Self { content, ..self })
     }
 }
 
@@ -77,7 +98,7 @@ fn received(prompt: &Prompt) -> NewEntry {
         metadata.insert("senderSessionId".into(), sender.into());
     }
     metadata.insert("mode".into(), prompt.mode.as_str().into());
-    let (quote, rest) = quote(&prompt.content);
+    let (quote, rest) = quote(&prompt.content, QUOTED);
     let message = format!(
         "Received prompt from session {}: \"{quote}{rest}\"",
         sender.unwrap_or("unknown")
@@ -87,13 +108,13 @@ fn received(prompt: &Prompt) -> NewEntry {
     entry
 }
 
-/// The beginning of `content`, and dots if there is more. A character that is not in plane 0 is two units long and is
-/// left out rather than cut in half.
-fn quote(content: &str) -> (&str, &'static str) {
+/// The beginning of `content`, at most `most` UTF-16 units, and dots if there is more. A character that is not in plane
+/// 0 is two units long and is left out rather than cut in half.
+pub(super) fn quote(content: &str, most: usize) -> (&str, &'static str) {
     let mut units = 0;
     for (at, character) in content.char_indices() {
         units += character.len_utf16();
-        if units > QUOTED {
+        if units > most {
             return (&content[..at], "...");
         }
     }
@@ -142,11 +163,25 @@ mod tests {
 
     #[test]
     fn a_long_prompt_is_quoted_to_a_hundred_units_and_never_in_the_middle_of_a_character() {
-        assert_eq!(quote(&"a".repeat(100)), ("a".repeat(100).as_str(), ""));
-        assert_eq!(quote(&"a".repeat(101)), ("a".repeat(100).as_str(), "..."));
-        assert_eq!(quote(&"🦀".repeat(51)), ("🦀".repeat(50).as_str(), "..."));
+        assert_eq!(quote(&"a".repeat(100), QUOTED), ("a".repeat(100).as_str(), ""));
+        assert_eq!(quote(&"a".repeat(101), QUOTED), ("a".repeat(100).as_str(), "..."));
+        assert_eq!(quote(&"🦀".repeat(51), QUOTED), ("🦀".repeat(50).as_str(), "..."));
         let odd = format!("{}🦀", "a".repeat(99));
-        assert_eq!(quote(&odd), ("a".repeat(99).as_str(), "..."));
+        assert_eq!(quote(&odd, QUOTED), ("a".repeat(99).as_str(), "..."));
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_one_line_of_bounded_text() {
+        let typed = prompt("rm \u{1b}[31mx\u{1b}[0m\nyes\r\u{7}", None)
+            .harmless()
+            .unwrap();
+        assert_eq!(typed.content, "rm x yes");
+        for content in ["\u{1b}[2J\n", &"x".repeat(LONGEST + 1)] {
+            assert!(matches!(
+                prompt(content, None).harmless(),
+                Err(Refusal::Invalid(_))
+            ));
+        }
     }
 
     #[test]

@@ -87,6 +87,7 @@ pub static TABLE: &[Rule] = &[
     (POST,   "/api/sessions/{id}/events",    Never),
     (POST,   "/api/sessions/{id}/timeline",  Never),
     (POST,   "/api/sessions/{id}/docs",      Never),
+    (GET,    "/api/sessions/{id}/input",     Never),
     (POST,   "/api/sessions/{id}/heartbeat", Never),
     (DELETE, "/api/sessions/{id}/heartbeat", Never),
     (POST,   "/api/sessions/{id}/modal",     Never),
