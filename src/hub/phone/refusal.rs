@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::access::{AuditError, Denied, Refused as NotPaired};
 use crate::app::{AppError, SpawnError};
@@ -26,6 +26,8 @@ pub struct Refused {
     pub message: String,
     /// Seconds after which it is worth asking again.
     pub retry_after_s: Option<u32>,
+    /// How things stand, if that helps.
+    pub details: Option<Value>,
 }
 
 impl Refused {
@@ -36,6 +38,7 @@ impl Refused {
             code: code.to_owned(),
             message: message.into(),
             retry_after_s: None,
+            details: None,
         }
     }
 
@@ -147,7 +150,16 @@ impl From<Refusal> for Refused {
             "BUSINESS_RULE_ERROR" => "rule",
             other => other,
         };
-        Self::new(status, &code.to_ascii_lowercase(), message)
+        Self {
+            details: match refusal {
+                // Who was first, when, and what they said.
+                Refusal::TooLate(late) => Some(json!({
+                    "requestId": late.current, "answeredBy": late.by, "at": late.at, "answer": late.said,
+                })),
+                _ => None,
+            },
+            ..Self::new(status, &code.to_ascii_lowercase(), message)
+        }
     }
 }
 
@@ -212,7 +224,10 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let body = json!({"error": true, "code": self.code, "message": self.message});
+        let mut body = json!({"error": true, "code": self.code, "message": self.message});
+        if let Some(details) = &self.details {
+            body["details"] = details.clone();
+        }
         let mut response = reply::bytes(self.status, body.to_string());
         if let Some(after) = self.retry_after_s {
             response

@@ -5,11 +5,16 @@ use axum::{
     body::Bytes,
     extract::{FromRequest, Request, State},
     http::{StatusCode, header},
+    response::Response,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
+use tracing::warn;
 
-use crate::domain::{MemberStatus, Prompt, PromptMode, SpawnWish};
+use crate::domain::{
+    Ending, InputAnswer, MemberId, MemberStatus, NewMail, Prompt, PromptMode, RequestId, SessionHead,
+    SpawnWish,
+};
 use crate::hub::{
     body::{self, Texts},
     phone::{
@@ -20,11 +25,15 @@ use crate::hub::{
     routes::{Routes, post},
 };
 
-use super::super::Phone;
-use super::who::Who;
+use super::super::{Phone, lock::About};
+use super::{mail::PERSON, who::Who};
 
 /// Longest text for an agent, in bytes.
 const TEXT: usize = 32 << 10;
+/// How much of the first words for a new agent is their subject, in characters.
+const SUBJECT: usize = 120;
+/// In the context of a session: by which device it was started.
+const FROM_AFAR: &str = "startedByDevice";
 
 pub(super) fn routes() -> Routes<Phone> {
     Routes::new()
@@ -67,14 +76,23 @@ fn text(text: String, what: &str) -> Result<String, Refused> {
     }
 }
 
+/// An action's answer, with what it was about for the audit.
+pub fn noted(mut answer: Response, about: About) -> Response {
+    answer.extensions_mut().insert(about);
+    answer
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Reply {
+    request_id: String,
     #[serde(default)]
-    request_id: Option<String>,
     text: String,
+    #[serde(default)]
+    choice: Option<String>,
 }
 
+/// Answers a session that waits. The first answer to a question counts; who is late is told who was first.
 async fn reply_input(
     State(phone): State<Phone>,
     who: Who,
@@ -82,8 +100,28 @@ async fn reply_input(
     Said(said): Said<Reply>,
 ) -> Answer {
     let head = who.session(&phone, &id)?;
-    let _ = (said.request_id, text(said.text, "text")?, head, who.caller());
-    Err(Refused::busy("Answers are not taken yet"))
+    let request = RequestId::parse(&said.request_id)
+        .map_err(|error| Refused::invalid(format!("requestId is invalid: {error}")))?;
+    let about = About {
+        session: Some(head.id.clone()),
+        project: Some(head.project_id.clone()),
+        text: Some(match &said.choice {
+            Some(choice) => format!("{choice}\n{}", said.text),
+            None => said.text.clone(),
+        }),
+    };
+    let answer = InputAnswer {
+        session: head.id.clone(),
+        request: Some(request),
+        text: said.text,
+        choice: said.choice,
+        key: None, // repetitions are caught by the lock
+    };
+    let answered = phone.hub.app().answer_input(&who.caller(), answer).await?;
+    let told = json!({
+        "success": true, "requestId": answered.request, "how": answered.how, "at": answered.at,
+    });
+    Ok(noted(reply::ok(&told), about))
 }
 
 #[derive(Deserialize)]
@@ -99,13 +137,20 @@ async fn prompt(
     Said(said): Said<Text>,
 ) -> Answer {
     let head = who.session(&phone, &id)?;
+    let content = text(said.content, "content")?;
+    let about = About {
+        session: Some(head.id.clone()),
+        project: Some(head.project_id.clone()),
+        text: Some(content.clone()),
+    };
     let prompt = Prompt {
-        content: text(said.content, "content")?,
+        content,
         mode: PromptMode::Send,
         sender_session_id: None,
     };
-    phone.hub.app().prompt(head.id.clone(), prompt).await?;
-    Ok(reply::ok(&json!({"success": true})))
+    let app = phone.hub.app();
+    app.prompt_by(&who.caller(), head.id.clone(), prompt).await?;
+    Ok(noted(reply::ok(&json!({"success": true})), about))
 }
 
 /// A preset, a task, and what to say to it first.
@@ -121,21 +166,65 @@ struct Spawn {
 async fn spawn(State(phone): State<Phone>, who: Who, Said(said): Said<Spawn>) -> Answer {
     let app = phone.hub.app();
     let task = who.task(&phone, &said.task_id)?;
-    let member = crate::domain::MemberId::parse(&said.team_member_id)
+    let member = MemberId::parse(&said.team_member_id)
         .ok()
         .and_then(|id| app.member(&task.project_id, &id).ok())
         .filter(|member| member.status == MemberStatus::Active)
         .ok_or_else(|| Refused::missing("team member"))?;
+    let first = said.text.filter(|said| !said.is_empty());
+    let first = first.map(|said| text(said, "text")).transpose()?;
+    // Held until the session is there to be counted.
+    let _place = phone.guard.parts.devices.may_spawn(at_work(&phone), app.now())?;
     let wish = SpawnWish {
         project_id: task.project_id.to_string(),
         task_ids: Some(vec![task.id.to_string()]),
         spawn_source: Some("ui".to_owned()),
         team_member_ids: vec![member.id.to_string()],
+        context: Some(json!({ FROM_AFAR: who.0.id })),
         ..SpawnWish::default()
     };
     let spawned = app.spawn_session(wish).await?;
-    Ok(reply::json(
-        StatusCode::CREATED,
-        &json!({"success": true, "session": SessionView::of(&spawned.session)}),
-    ))
+    let session = &spawned.session.head;
+    let mut told = json!({"success": true, "session": SessionView::of(&spawned.session)});
+    if let Some(first) = &first {
+        // The session is there whatever becomes of its first mail.
+        told["textSent"] = greet(&phone, session, first).await.into();
+    }
+    let about = About {
+        session: Some(session.id.clone()),
+        project: Some(session.project_id.clone()),
+        text: first,
+    };
+    Ok(noted(reply::json(StatusCode::CREATED, &told), about))
+}
+
+/// How many of those that were started from afar are at work.
+fn at_work(phone: &Phone) -> usize {
+    let from_afar = |head: &SessionHead| {
+        let context = head.metadata.value().and_then(|metadata| metadata.get("context"));
+        context.is_some_and(|context| context.get(FROM_AFAR).is_some())
+    };
+    let heads = phone.hub.app().view().session_heads(None);
+    heads
+        .iter()
+        .filter(|head| Ending::of(&head.status).is_none() && from_afar(head))
+        .count()
+}
+
+/// What is to be said to a new agent lies in its inbox before it looks there; true if it does.
+async fn greet(phone: &Phone, session: &SessionHead, text: &str) -> bool {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or(text);
+    let subject: String = line.trim().chars().take(SUBJECT).collect();
+    let wish = json!({
+        "projectId": session.project_id, "fromSessionId": PERSON, "toSessionId": session.id,
+        "type": "directive", "subject": subject, "body": {"message": text},
+    });
+    let sent = match NewMail::read(Some(wish)) {
+        Ok(wish) => phone.hub.app().send_mail(wish, None).await,
+        Err(refusal) => Err(refusal.into()),
+    };
+    if let Err(error) = &sent {
+        warn!(session = %session.id, "the first words for a new agent were not sent: {error}");
+    }
+    sent.is_ok()
 }

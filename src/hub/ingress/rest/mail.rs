@@ -1,10 +1,15 @@
 //! The mail of people: what agents wrote to them, conversations, and what a phone writes. Its sender is set here, never
 //! by the phone (SECURITY rule 16).
 
-use axum::{extract::State, http::HeaderMap};
-use serde_json::Value;
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use serde_json::{Value, json};
 
-use crate::domain::{Id, InboxQuery, Mail, MailId, Millis, NewMail, ProjectId, SendKey, SessionId};
+use crate::domain::{
+    Id, InboxQuery, Mail, MailId, Millis, NewMail, ProjectId, ProjectKind, SendKey, SessionId,
+};
 use crate::hub::{
     body::Texts,
     phone::{
@@ -13,22 +18,22 @@ use crate::hub::{
     },
     query::Params,
     reply,
-    routes::{Routes, get},
+    routes::{Routes, get, post},
 };
 
-use super::super::Phone;
+use super::super::{Phone, lock::About};
 use super::{
-    actions::Said,
+    actions::{Said, noted},
     page::{self, Page},
     who::Who,
 };
 
 /// Under this name people write and are written to.
-const PERSON: &str = "human";
+pub const PERSON: &str = "human";
 
 pub(super) fn routes() -> Routes<Phone> {
     Routes::new()
-        .route("/api/mail", crate::hub::routes::post(send))
+        .route("/api/mail", post(send))
         .route("/api/mail/inbox", get(inbox))
         .route("/api/mail/thread/{id}", get(thread))
         .route("/api/mail/{id}", get(show))
@@ -80,7 +85,7 @@ async fn readable(phone: &Phone, who: &Who, id: &MailId) -> Result<Mail, Refused
         .mail(id)
         .await
         .map_err(|error| match Refused::from(error) {
-            refused if refused.status == axum::http::StatusCode::NOT_FOUND => missing(),
+            refused if refused.status == StatusCode::NOT_FOUND => missing(),
             refused => refused,
         })?;
     let project = mail.project_id.clone();
@@ -108,7 +113,7 @@ async fn send(
     fields.insert("fromSessionId".to_owned(), PERSON.into());
     let wish = NewMail::read(Some(said))?;
     let letter = &wish.letter;
-    who.project::<crate::domain::ProjectKind>(Some(letter.project_id.as_str()))?;
+    who.project::<ProjectKind>(Some(letter.project_id.as_str()))?;
     if let Some(answered) = &letter.reply_to_mail_id {
         readable(&phone, &who, answered).await?;
     }
@@ -119,12 +124,19 @@ async fn send(
         }
     }
     let key = key_of(&who, &headers)?;
+    let about = About {
+        session: wish.to.value().cloned(),
+        project: Some(wish.letter.project_id.clone()),
+        text: Some(format!(
+            "{}\n{}",
+            wish.letter.subject,
+            Value::from(wish.letter.body.clone())
+        )),
+    };
     let mails = phone.hub.app().send_mail(wish, key).await?;
     let views: Vec<MailView<'_>> = mails.iter().map(|mail| MailView::of(mail)).collect();
-    Ok(reply::json(
-        axum::http::StatusCode::CREATED,
-        &serde_json::json!({"mails": views}),
-    ))
+    let told = reply::json(StatusCode::CREATED, &json!({"mails": views}));
+    Ok(noted(told, about))
 }
 
 /// People share a name, and so the keys of its mail: each device's are kept apart.
