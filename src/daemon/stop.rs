@@ -31,6 +31,7 @@ impl Daemon {
         let Self {
             ground,
             hub,
+            gateway,
             connections,
             listeners,
             store,
@@ -43,7 +44,7 @@ impl Daemon {
             ..
         } = self;
         let (children, redis) = (&children, redis.as_ref());
-        let (hub, connections, listeners) = (&hub, &connections, &listeners);
+        let (hub, gateway, connections, listeners) = (&hub, &gateway, &connections, &listeners);
         let (store, background, notifier) = (&store, &background, &ground.notifier);
         let hurry = CancellationToken::new();
         let mut signals = ground.signals;
@@ -72,6 +73,7 @@ impl Daemon {
                 limits.close_clients + GOODBYE,
                 |limit| async move {
                     hub.sockets().close(limit).await;
+                    gateway.close(limit.min(GOODBYE)).await;
                 },
             ),
             Step::new(

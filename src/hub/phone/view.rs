@@ -239,6 +239,6 @@ impl<'a> MemberView<'a> {
     }
 }
 
-fn cut(text: &str) -> &str {
+pub(super) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT)]
 }
