@@ -143,6 +143,13 @@ impl Local {
         })
     }
 
+    /// How many subscribers of this kind hear everything: they have no filter.
+    pub fn unfiltered(&self, kind: Kind) -> usize {
+        let queues = self.shared.read();
+        let of_kind = queues.iter().filter(|queue| queue.kind == kind);
+        of_kind.filter(|queue| queue.state().filter.is_none()).count()
+    }
+
     /// How many subscribers were cut off since the start.
     pub fn cut_off(&self) -> u64 {
         self.shared.cut_off.load(Ordering::Relaxed)
@@ -376,6 +383,8 @@ mod tests {
             names(&one),
             ["a", "answer subscribed", "b", "-", "answer unsubscribed", "a"]
         );
+        one.set_filter(Some(HashSet::new()), "subscribed".into());
+        assert_eq!((bus.unfiltered(Kind::Raw), bus.unfiltered(Kind::Ui)), (1, 0));
     }
 
     #[test]

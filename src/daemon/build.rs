@@ -18,7 +18,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::{SOCKET, server::ControlSocket};
 use crate::hub::{
-    Hub, LocalDoor, Readiness,
+    Gateway, Hub, LocalDoor, Readiness,
     listen::{self, Connections, Listener},
 };
 use crate::locks::{LocalLocks, RedisLocks};
@@ -85,10 +85,11 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
 
     let gate = Arc::new(ArcSwap::from_pointee(settings::gate(&config)));
     let connections = Connections::new(connection_limits(&config));
-    let listeners = serve(sockets, &hub, &gate, &connections);
+    let gateway = Gateway::open(&hub);
+    let listeners = serve(sockets, &hub, &gate, &gateway, &connections);
     // The tunnel tells the address of a quick one here.
     let (_named, public) = watch::channel(ingress::public_url(&config).unwrap_or_default());
-    let ingress = Ingress::open(&config, &hub, public).await;
+    let ingress = Ingress::open(&config, &hub, &gateway, public).await;
     let server_url = ServerUrl::write(&config.data_dir, &url)
         .map_err(|error| StartError::System("write server-url", error))?;
     let listen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -143,6 +144,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         orders,
         ground,
         hub,
+        gateway,
         gate,
         manifests,
         connections,
@@ -270,10 +272,11 @@ fn serve(
     sockets: Vec<TcpListener>,
     hub: &Hub,
     gate: &Arc<ArcSwap<Gate>>,
+    gateway: &Gateway,
     connections: &Connections,
 ) -> TaskGroup {
     let listeners = TaskGroup::default();
-    let door = LocalDoor::new(hub.clone(), gate.clone());
+    let door = LocalDoor::new(hub.clone(), gate.clone(), gateway.clone());
     for socket in sockets {
         let (connections, door) = (connections.clone(), door.clone());
         listeners.spawn("listener", move |stop| {

@@ -10,7 +10,7 @@ use crate::access::PublicUrl;
 use crate::config::{Config, TunnelMode};
 use crate::control::protocol::{Component, State, Warning};
 use crate::hub::{
-    Hub,
+    Gateway, Hub,
     ingress::{Addresses, Guard, Guarding, IngressDoor, IngressLimits},
     listen::{Connections, INGRESS_SOCKET, Listener},
 };
@@ -94,7 +94,12 @@ fn is_loopback(url: &PublicUrl) -> bool {
 impl Ingress {
     /// Opens it if the configuration wants one. Call it only while holding the daemon's lock. `public` is told by
     /// whoever learns the address; until there is one, every name is a wrong one.
-    pub async fn open(config: &Config, hub: &Hub, public: watch::Receiver<Option<PublicUrl>>) -> Self {
+    pub async fn open(
+        config: &Config,
+        hub: &Hub,
+        gateway: &Gateway,
+        public: watch::Receiver<Option<PublicUrl>>,
+    ) -> Self {
         let limits = IngressLimits::default();
         let connections = Connections::new(limits.connections);
         let listeners = TaskGroup::default();
@@ -111,7 +116,7 @@ impl Ingress {
                 let path = socket.path().to_owned();
                 info!(socket = %path.display(), "the ingress listens");
                 let guard = Guard::new(guarding(config, hub, public.clone(), limits));
-                let door = IngressDoor::new(hub.clone(), guard);
+                let door = IngressDoor::new(hub.clone(), gateway.clone(), guard);
                 let serving = connections.clone();
                 listeners.spawn(NAME, move |stop| {
                     serving.accept(Listener::Unix(socket), door, stop)

@@ -36,7 +36,7 @@ pub use exit::{Exit, StartError};
 use crate::access::Gate;
 use crate::bus::Kind;
 use crate::config::{Config, ConfigArgs, Loaded};
-use crate::hub::{Hub, listen::Connections};
+use crate::hub::{Gateway, Hub, listen::Connections};
 use crate::manifest::Generator;
 use crate::presence;
 use crate::service::{
@@ -147,6 +147,7 @@ type Beat = oneshot::Sender<()>;
 struct Daemon {
     ground: Ground,
     hub: Hub,
+    gateway: Gateway,
     gate: Arc<ArcSwap<Gate>>,
     manifests: Arc<Generator>,
     connections: Connections,
@@ -254,7 +255,9 @@ impl Daemon {
             "connections_from_outside": self.ingress.connections(),
             "requests_in_flight": hub.in_flight().len(),
             "raw_sockets": hub.bus().count(Kind::Raw),
-            "sockets_cut_off": hub.bus().cut_off(),
+            "ui_sockets": hub.clients().ui(),
+            "mobile_sockets": hub.clients().mobile(),
+            "sockets_cut_off": hub.bus().cut_off() + hub.clients().cut_off(),
             "store": self.store.database().path(),
             "store_trouble": self.store.database().trouble().map(|trouble| trouble.to_string()),
             "redis": self.redis.as_ref().map(Handle::status),

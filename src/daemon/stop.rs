@@ -31,6 +31,7 @@ impl Daemon {
         let Self {
             ground,
             hub,
+            gateway,
             connections,
             listeners,
             ingress,
@@ -44,7 +45,8 @@ impl Daemon {
             ..
         } = self;
         let (children, redis) = (&children, redis.as_ref());
-        let (hub, connections, listeners, ingress) = (&hub, &connections, &listeners, &ingress);
+        let (hub, gateway, connections) = (&hub, &gateway, &connections);
+        let (listeners, ingress) = (&listeners, &ingress);
         let (store, background, notifier) = (&store, &background, &ground.notifier);
         let hurry = CancellationToken::new();
         let mut signals = ground.signals;
@@ -74,6 +76,7 @@ impl Daemon {
                 limits.close_clients + GOODBYE,
                 |limit| async move {
                     hub.sockets().close(limit).await;
+                    gateway.close(limit.min(GOODBYE)).await;
                 },
             ),
             Step::new(

@@ -26,7 +26,7 @@ use crate::domain::{
     Letter, Mail, MailId, MailType, ManifestOrder, Millis, NewMail, ProjectId, SessionId, WaitQuery,
 };
 use crate::hub::{
-    Hub, Limits, LocalDoor, Readiness,
+    Gateway, Hub, Limits, LocalDoor, Readiness,
     listen::{self, ConnectionLimits, Connections, Listener},
 };
 use crate::locks::LocalLocks;
@@ -127,7 +127,7 @@ impl Open {
             stopping.clone(),
         );
         let gate = Arc::new(ArcSwap::from_pointee(Gate::local(Vec::new(), Vec::new())));
-        let door = LocalDoor::new(hub, gate);
+        let door = LocalDoor::new(hub.clone(), gate, Gateway::open(&hub));
         let socket = listen::bind(&[Ipv4Addr::LOCALHOST.into()], 0).unwrap().remove(0);
         let port = socket.local_addr().unwrap().port();
         let (listeners, connections) = (

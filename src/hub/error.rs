@@ -195,6 +195,59 @@ fn app_error(error: AppError) -> Response {
     }
 }
 
+/// Code, in lower case, and words of a failed request of a phone: the same decisions as for HTTP, without a status.
+pub fn acknowledged(error: &AppError) -> (&'static str, String) {
+    let code = match error {
+        AppError::Refused(refusal) => match refusal {
+            Refusal::Unknown { .. } => "not_found",
+            Refusal::Invalid(_) => "invalid",
+            Refusal::Malformed { message, details } => {
+                let wrong = details.iter().map(|problem| match problem.path {
+                    "" => problem.message.clone(),
+                    path => format!("{path}: {}", problem.message),
+                });
+                let wrong = wrong.collect::<Vec<_>>().join("; ");
+                return ("invalid", format!("{message}: {wrong}"));
+            }
+            Refusal::Forbidden(_) => "forbidden",
+            Refusal::Rule(_) => "rule",
+            Refusal::Conflict(_) => "conflict",
+            Refusal::TooLate(late) => late_code(late.why),
+        },
+        AppError::Store(StoreError::DiskFull) | AppError::Mail(MailError::DiskFull) => {
+            error!("a change could not be stored: {error}");
+            "disk_full"
+        }
+        AppError::Store(StoreError::Engine(_)) | AppError::Mail(MailError::Engine(_)) => {
+            error!("a request failed: {error}");
+            return ("internal", "The hub failed. Its log says why.".into());
+        }
+        AppError::Store(StoreError::Stopping | StoreError::Overloaded)
+        | AppError::Mail(MailError::Unavailable { .. })
+        | AppError::Locks(LockError::Full | LockError::Unavailable(_)) => "unavailable",
+        AppError::Mail(MailError::KeyReused)
+        | AppError::Locks(LockError::Held(_) | LockError::Lost)
+        | AppError::Presence(PresenceError::Unwatchable(_)) => "conflict",
+        AppError::Presence(_) => "unavailable",
+        AppError::Manifest(e) => {
+            error!("a spawn failed: {e}");
+            return (
+                "failed",
+                "The manifest could not be made. The hub's log says why.".into(),
+            );
+        }
+    };
+    (code, error.to_string())
+}
+
+/// The same of a spawn.
+pub fn spawn_acknowledged(error: &SpawnError) -> (&'static str, String) {
+    match error {
+        SpawnError::Refused(refusal) => (spawn_status(refusal).1, refusal.to_string()),
+        SpawnError::Failed(error) => acknowledged(error),
+    }
+}
+
 /// Somebody else's claim is told with its holder, so that the loser knows whom to ask.
 fn lock_error(error: &LockError) -> Response {
     match error {

@@ -269,8 +269,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     D: Door,
 {
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let line = stream.line();
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let door = door.clone();
+        request.extensions_mut().insert(line.clone());
         async move { Ok::<_, Infallible>(door.answer(request.map(Body::new)).await) }
     });
     // Who comes while we stop gets one answer; asked to finish, hyper would close a fresh connection without any.

@@ -12,6 +12,7 @@ mod raw_ws;
 pub mod reply;
 mod rest;
 mod routes;
+mod socket_io;
 mod stall;
 mod status;
 
@@ -29,14 +30,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::access::Devices;
 use crate::app::App;
-use crate::bus::{Bounds, Local};
+use crate::bus::{Bounds, Kind, Local};
 use crate::shutdown::TaskGroup;
 use crate::skills::Skills;
 
 use self::routes::Routes;
 
 pub use front::LocalDoor;
-pub use stall::Stall;
+pub use socket_io::{Clients, Gateway};
+pub use stall::{Line, LineRef, Stall};
 pub use status::Readiness;
 
 /// What every handler can reach. Cloning is cheap; clones share everything.
@@ -54,6 +56,7 @@ struct Shared {
     readiness: Readiness,
     stopping: CancellationToken,
     sockets: TaskGroup,
+    clients: Clients,
     in_flight: TaskTracker,
     started: Instant,
     requests: AtomicU64,
@@ -70,8 +73,10 @@ pub struct Limits {
     pub queue: Bounds,
     /// Longest message a socket's client may send, in bytes.
     pub message_bytes: usize,
-    /// Sockets at once.
+    /// Sockets of all kinds at once.
     pub sockets: usize,
+    /// Phones' sockets among them.
+    pub phones: usize,
     /// Longest time for the last words to a client.
     pub write_time: Duration,
 }
@@ -84,6 +89,7 @@ impl Default for Limits {
             queue: Bounds::default(),
             message_bytes: 1 << 20,
             sockets: 10_000,
+            phones: 5_000,
             write_time: Duration::from_secs(10),
         }
     }
@@ -104,6 +110,7 @@ impl Hub {
             readiness,
             stopping,
             sockets: TaskGroup::default(),
+            clients: Clients::default(),
             in_flight: TaskTracker::new(),
             started: Instant::now(),
             requests: AtomicU64::new(0),
@@ -165,6 +172,22 @@ impl Hub {
     /// The tasks of open sockets; stopping them tells their clients why.
     pub fn sockets(&self) -> &TaskGroup {
         &self.shared.sockets
+    }
+
+    /// Who is connected by Socket.IO.
+    pub fn clients(&self) -> &Clients {
+        &self.shared.clients
+    }
+
+    /// Sockets of all kinds that are open.
+    pub fn open_sockets(&self) -> usize {
+        self.bus.count(Kind::Raw) + self.clients().sessions()
+    }
+
+    /// Desktops that are connected: on `/ui`, or on the raw WebSocket without a filter. One of them may own the
+    /// terminal that a prompt is for.
+    pub fn desktops(&self) -> usize {
+        self.clients().ui() + self.bus.unfiltered(Kind::Raw)
     }
 
     /// Requests that are being answered.

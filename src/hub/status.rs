@@ -100,5 +100,11 @@ async fn ws_status(State(hub): State<Hub>) -> Response {
     let count = hub.bus().count(Kind::Raw);
     // Every connection we count is open: one that is not is not counted.
     let open = RawValue::from_string(r#"{"readyState":1,"readyStateText":"OPEN"}"#.to_owned()).ok();
-    reply::ok(&json!({"connectedClients": count, "clients": vec![open; count]}))
+    reply::ok(&json!({
+        "connectedClients": count,
+        "clients": vec![open; count],
+        "ui": hub.clients().ui(),
+        "mobile": hub.clients().mobile(),
+        "raw": count,
+    }))
 }

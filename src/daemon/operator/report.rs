@@ -39,8 +39,8 @@ impl Inner {
                 listen: self.fixed.listen.clone(),
                 url: self.hub.app().facts().server_url.clone(),
                 raw_clients: self.hub.bus().count(Kind::Raw),
-                ui_clients: self.hub.bus().count(Kind::Ui),
-                mobile_clients: self.hub.bus().count(Kind::Mobile),
+                ui_clients: self.hub.clients().ui(),
+                mobile_clients: self.hub.clients().mobile(),
                 seq: self.stock.store.seq(),
             },
             agents: self.agent_counts(),
@@ -114,7 +114,7 @@ impl Inner {
                 .map(|text| warning("config", text.clone(), None)),
         );
         warnings.extend(self.fixed.ingress.warning());
-        let cut_off = self.hub.bus().cut_off();
+        let cut_off = self.hub.bus().cut_off() + self.hub.clients().cut_off();
         if cut_off > 0 {
             warnings.push(warning(
                 "slow_clients",

@@ -19,16 +19,18 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     Router,
+    body::Body,
     extract::{FromRef, Request},
-    http::{HeaderValue, Method, StatusCode, Uri},
+    http::{HeaderValue, Method, StatusCode, Uri, header},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
+use http_body_util::Limited;
 use tower::ServiceExt;
 use tracing::{debug, error};
 
-use crate::access::PublicUrl;
+use crate::access::{Denied, PublicUrl};
 use crate::app::App;
 
 use super::{
@@ -37,6 +39,7 @@ use super::{
     listen::{Door, Entrance},
     phone::refusal::Refused,
     raw_ws,
+    socket_io::{self, Gateway},
 };
 
 use self::{guard::Unwelcome, lock::Lock, rate::TooOften, spelling::Misspelled, table::Decision};
@@ -67,18 +70,23 @@ impl FromRef<Phone> for App {
 #[derive(Clone)]
 pub struct IngressDoor {
     phone: Phone,
+    gateway: Gateway,
     router: Router,
 }
 
 impl IngressDoor {
     /// Leads to what the table lets out of `hub`, past `guard`.
-    pub fn new(hub: Hub, guard: Guard) -> Self {
+    pub fn new(hub: Hub, gateway: Gateway, guard: Guard) -> Self {
         let phone = Phone {
             hub,
             guard: Arc::new(guard),
         };
         let router = router(&phone);
-        Self { phone, router }
+        Self {
+            phone,
+            gateway,
+            router,
+        }
     }
 
     async fn pass(&self, mut request: Request, public: Option<&PublicUrl>) -> Response {
@@ -102,15 +110,33 @@ impl IngressDoor {
         }
     }
 
-    /// Only a phone that was paired gets as far as a handshake; who it is, its namespace asks.
-    async fn socket_io(&self, _request: Request) -> Response {
-        not_there().await
+    /// Only a phone that was paired gets as far as a handshake: it shows one half of what proves it. Both are asked for
+    /// by the namespace, and there is but one that lets anybody in from here.
+    async fn socket_io(&self, request: Request) -> Response {
+        let guard = &self.phone.guard;
+        let headers = request.headers();
+        // Browsers always say which page opens a WebSocket.
+        if raw_ws::is_wanted(&request) && !headers.contains_key(header::ORIGIN) {
+            return Refused::from(Unwelcome::NoOrigin).into_response();
+        }
+        let half = Guard::cookie(headers);
+        if !half.is_some_and(|half| guard.parts.devices.recognises(&half).is_some()) {
+            return match guard.stranger(guard.origin(headers).ip) {
+                Ok(()) => Refused::from(Denied::Unpaired).into_response(),
+                Err(often) => Refused::from(often).into_response(),
+            };
+        }
+        let most = guard.parts.limits.body_bytes;
+        self.gateway
+            .answer(request.map(|body| Body::new(Limited::new(body, most))))
+            .await
     }
 }
 
 impl Door for IngressDoor {
     async fn answer(&self, mut request: Request) -> Response {
-        let _in_flight = self.phone.hub.in_flight().token();
+        // A poll of Socket.IO waits for events, and is answered when its socket is closed: it must not hold up the stop.
+        let _in_flight = (!socket_io::is_meant(&request)).then(|| self.phone.hub.in_flight().token());
         let id = self.phone.hub.next_request_id();
         let (method, path) = (request.method().clone(), shown(request.uri()));
         request.extensions_mut().insert(RequestId(id.clone()));

@@ -78,7 +78,7 @@ impl Refused {
     pub fn busy(message: impl Into<String>) -> Self {
         Self {
             retry_after_s: Some(1),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
         }
     }
 }
@@ -207,7 +207,7 @@ impl Refused {
         let after = response.headers().get(header::RETRY_AFTER);
         let after = after.and_then(|value| value.to_str().ok()?.parse().ok());
         let (code, message) = match status {
-            StatusCode::SERVICE_UNAVAILABLE => ("busy", "The hub cannot do this right now"),
+            StatusCode::SERVICE_UNAVAILABLE => ("unavailable", "The hub cannot do this right now"),
             StatusCode::CONFLICT => ("conflict", "Something else holds what this needs"),
             StatusCode::UNPROCESSABLE_ENTITY => {
                 ("key_reused", "This idempotency key was used for something else")
@@ -263,14 +263,14 @@ mod tests {
                 "internal",
             ),
             (AppError::Store(StoreError::DiskFull), 507, "disk_full"),
-            (AppError::Store(StoreError::Overloaded), 503, "busy"),
+            (AppError::Store(StoreError::Overloaded), 503, "unavailable"),
             (
                 AppError::Mail(MailError::Unavailable {
                     reason: "cannot reach /home/anna/secret".into(),
                     retry_after_s: 7,
                 }),
                 503,
-                "busy",
+                "unavailable",
             ),
         ] {
             let refused = Refused::from(error);

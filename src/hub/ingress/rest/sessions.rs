@@ -4,14 +4,16 @@
 use std::cmp::Reverse;
 
 use axum::extract::State;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::{Ending, Log, ProjectId};
 use crate::hub::{
     body::Texts,
     phone::{
-        DocView, EntryView, SessionView,
+        DocView, SessionView,
         refusal::{Answer, Refused},
+        timeline,
     },
     query::{Param, Params},
     reply,
@@ -28,7 +30,7 @@ pub(super) fn routes() -> Routes<Phone> {
     Routes::new()
         .route("/api/sessions", get(list))
         .route("/api/sessions/{id}", get(show))
-        .route("/api/sessions/{id}/timeline", get(timeline))
+        .route("/api/sessions/{id}/timeline", get(entries))
         .route("/api/sessions/{id}/docs", get(docs))
 }
 
@@ -56,34 +58,30 @@ async fn show(State(phone): State<Phone>, who: Who, Texts(id): Texts<String>) ->
     Ok(reply::ok(&SessionView::of(&session)))
 }
 
-async fn timeline(State(phone): State<Phone>, who: Who, Texts(id): Texts<String>, query: Params) -> Answer {
+async fn entries(State(phone): State<Phone>, who: Who, Texts(id): Texts<String>, query: Params) -> Answer {
     let head = who.session(&phone, &id)?;
     let session = phone.hub.app().session(&head.id).await?;
-    turned::<EntryView>(&session.timeline, &query)
+    turned(&session.timeline, &query, |text| {
+        timeline::view(text).map(|(entry, _)| entry)
+    })
 }
 
 async fn docs(State(phone): State<Phone>, who: Who, Texts(id): Texts<String>, query: Params) -> Answer {
     let head = who.session(&phone, &id)?;
     let session = phone.hub.app().session(&head.id).await?;
-    turned::<DocView>(&session.docs, &query)
+    turned(&session.docs, &query, DocView::read)
 }
 
 /// `?before=&limit=`: the newest entries before number `before`, oldest of them first. `before` of the answer is that of
-/// the page of what is older; null at the beginning.
-fn turned<V>(log: &Log, query: &Params) -> Answer
-where
-    V: serde::Serialize + serde::de::DeserializeOwned,
-{
+/// the page of what is older; null at the beginning. What is no entry is left out: clients may have stored anything.
+fn turned<V: Serialize>(log: &Log, query: &Params, view: impl Fn(&str) -> Option<V>) -> Answer {
     let before = page::number(query, "before")?.unwrap_or(usize::MAX);
     let (first, values) = log
         .newest(before, page::limit(query)?)
         .map_err(|error| damaged(&error))?;
-    let views: Vec<V> = values
-        .iter()
-        .filter_map(|value| serde_json::from_str(value.get()).ok()) // what is no object is no entry
-        .collect();
+    let items: Vec<V> = values.iter().filter_map(|value| view(value.get())).collect();
     Ok(reply::ok(&json!({
-        "items": views,
+        "items": items,
         "before": (first > 0).then_some(first),
         "total": log.len(),
     })))
