@@ -6,7 +6,7 @@ use std::{io::IsTerminal, net::SocketAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use tokio::{
     net::TcpListener,
-    sync::{broadcast, mpsc},
+    sync::{broadcast, mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -96,6 +96,8 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         owner: ground.owner.to_string(),
         started_at: hub.app().now().0,
         redis: choice.told(),
+        // Closed: there is no tunnel.
+        public_url: watch::channel(None).1,
     };
     let presence = presence.map(|reconciler| match &way {
         Some(way) => reconciler.over(Arc::new(redis::presence(&config, way, &background))),
@@ -124,6 +126,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         ground.logging.recent.clone(),
     );
     operator.follow(seen, &background);
+    operator.follow_devices(&background);
     control.serve(Arc::new(operator.clone()), &desk);
     Ok(Daemon {
         loaded,

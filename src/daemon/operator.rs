@@ -1,5 +1,6 @@
 //! What the daemon answers on the control socket.
 
+mod devices;
 mod log_lines;
 mod report;
 mod transfer;
@@ -20,7 +21,7 @@ use tracing::{debug, info};
 use crate::bus::{Bounds, Delivery, Kind};
 use crate::config::Loaded;
 use crate::control::protocol::{ChildAct, LogSource, Problem, Progress, Status};
-use crate::control::{LAST_STATUS, Lines, Operations, Pending};
+use crate::control::{DeviceDesk, LAST_STATUS, Lines, Operations, Pending};
 use crate::hub::Hub;
 use crate::service::recent::Recent;
 use crate::shutdown::TaskGroup;
@@ -60,6 +61,8 @@ pub struct Fixed {
     pub started_at: i64,
     /// What is said of redis if it is no child of ours.
     pub redis: String,
+    /// Where the world finds us, once that is known. Closed: never.
+    pub public_url: watch::Receiver<Option<String>>,
 }
 
 /// Answers operators. Clones share everything.
@@ -186,6 +189,10 @@ impl Operations for Operator {
 
     fn agents(&self) -> Pending<'_, Value> {
         Box::pin(std::future::ready(self.inner.agents()))
+    }
+
+    fn device_desk(&self) -> &dyn DeviceDesk {
+        self
     }
 
     fn act(&self, child: String, act: ChildAct) -> Pending<'_, Result<(), Problem>> {

@@ -43,6 +43,7 @@ impl Inner {
                 seq: self.stock.store.seq(),
             },
             agents: self.agent_counts(),
+            devices: self.device_counts(),
             places: self.places(),
         }
     }
@@ -112,6 +113,7 @@ impl Inner {
                 .iter()
                 .map(|text| warning("config", text.clone(), None)),
         );
+        self.access_warnings(&mut warnings);
         let cut_off = self.hub.bus().cut_off();
         if cut_off > 0 {
             warnings.push(warning(
