@@ -1,5 +1,7 @@
 //! Answers on the control socket.
 
+mod devices;
+
 use std::{
     convert::Infallible,
     path::{Path, PathBuf},
@@ -20,7 +22,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::{
     net::UnixStream,
     sync::{Semaphore, mpsc},
@@ -34,7 +36,7 @@ use crate::shutdown::TaskGroup;
 
 use super::{
     Lines, Operations,
-    protocol::{ChildAct, LogSource, Problem, Progress},
+    protocol::{ChildAct, LogSource, Problem},
 };
 
 /// So many connections at once: an operator's few terminals and scripts.
@@ -145,6 +147,7 @@ fn router(operations: Arc<dyn Operations>, stop: CancellationToken) -> Router {
         .route("/v1/import", post(import))
         .route("/v1/export", post(export))
         .route("/v1/backup", post(backup))
+        .merge(devices::routes())
         .with_state(Desk { operations, stop })
 }
 
@@ -254,21 +257,27 @@ struct Place {
 }
 
 async fn import(State(desk): State<Desk>, Json(place): Json<Place>) -> Response {
-    stream(progress(desk.operations.import(place.path)))
+    stream(json_lines(desk.operations.import(place.path)))
 }
 
 async fn export(State(desk): State<Desk>, Json(place): Json<Place>) -> Response {
-    stream(progress(desk.operations.export(place.path)))
+    stream(json_lines(desk.operations.export(place.path)))
 }
 
 async fn backup(State(desk): State<Desk>, Json(place): Json<Place>) -> Response {
-    stream(progress(desk.operations.backup(place.path)))
+    stream(json_lines(desk.operations.backup(place.path)))
 }
 
-fn progress(mut steps: mpsc::Receiver<Progress>) -> Lines {
+/// Each step as a line. A reader that hangs up is noticed at the source at once.
+fn json_lines<T: Serialize + Send + 'static>(mut steps: mpsc::Receiver<T>) -> Lines {
     let (tx, rx) = mpsc::channel(16);
     tokio::spawn(async move {
-        while let Some(step) = steps.recv().await {
+        loop {
+            let step = tokio::select! {
+                step = steps.recv() => step,
+                () = tx.closed() => return,
+            };
+            let Some(step) = step else { return };
             let Ok(line) = serde_json::to_string(&step) else {
                 return;
             };

@@ -9,9 +9,14 @@ use crate::private_socket::SocketError;
 use crate::shutdown::TaskGroup;
 
 use super::{
-    Lines, Operations, Pending,
+    DeviceDesk, Lines, Operations, Pending,
     client::{Client, ClientError},
-    protocol::{ChildAct, LogSource, Problem, Progress, Status},
+    protocol::{
+        ChildAct, LogSource, Problem, Progress, Status,
+        devices::{
+            CodeRef, DeviceAct, DeviceActDone, DeviceList, PairAsk, PairStep, RedeemAnswer, RedeemAsk,
+        },
+    },
     server::ControlSocket,
 };
 
@@ -25,6 +30,44 @@ fn lines(of: &'static [&'static str]) -> Lines {
         tx.try_send((*line).to_owned()).unwrap();
     }
     rx
+}
+
+impl DeviceDesk for StandIn {
+    fn pair(&self, ask: PairAsk) -> Pending<'_, Result<mpsc::Receiver<PairStep>, Problem>> {
+        let (tx, rx) = mpsc::channel(4);
+        tx.try_send(PairStep::Ended {
+            how: "expired".into(),
+            message: ask.scopes.join(","),
+        })
+        .unwrap();
+        Box::pin(async move { Ok(rx) })
+    }
+    fn redeem(&self, _: RedeemAsk) -> Pending<'_, Result<RedeemAnswer, Problem>> {
+        Box::pin(async { Err(Problem::new("wrong_code", "no")) })
+    }
+    fn cancel(&self, id: u64) -> Pending<'_, bool> {
+        Box::pin(async move { id == 7 })
+    }
+    fn list(&self) -> DeviceList {
+        DeviceList {
+            live_codes: 2,
+            ..DeviceList::default()
+        }
+    }
+    fn change(&self, act: DeviceAct) -> Pending<'_, Result<DeviceActDone, Problem>> {
+        Box::pin(async move {
+            match act {
+                DeviceAct::Revoke { device } => Err(Problem::new("unknown_device", device)),
+                _ => Ok(DeviceActDone {
+                    revoked: 3,
+                    ..DeviceActDone::default()
+                }),
+            }
+        })
+    }
+    fn audit(&self, _: usize, _: bool) -> Pending<'_, Result<Lines, Problem>> {
+        Box::pin(async { Ok(lines(&["{}"])) })
+    }
 }
 
 impl Operations for StandIn {
@@ -45,6 +88,9 @@ impl Operations for StandIn {
     }
     fn agents(&self) -> Pending<'_, serde_json::Value> {
         Box::pin(async { json!([]) })
+    }
+    fn device_desk(&self) -> &dyn DeviceDesk {
+        self
     }
     fn act(&self, child: String, _: ChildAct) -> Pending<'_, Result<(), Problem>> {
         Box::pin(async move {
@@ -129,6 +175,38 @@ async fn an_operator_asks_and_is_answered() {
     assert_eq!(problem.remedy.as_deref(), Some("redis or tunnel"));
     let reload = client.post::<serde_json::Value>("/v1/reload").await.unwrap_err();
     assert!(reload.to_string().contains("line 3"), "{reload}");
+}
+
+#[tokio::test]
+async fn devices_are_asked_for_and_changed_with_what_is_to_be_done_in_the_body() {
+    let desk = open().await;
+    let mut client = Client::connect(&desk.path).await.unwrap();
+    assert_eq!(
+        client.get::<DeviceList>("/v1/devices").await.unwrap().live_codes,
+        2
+    );
+    let all: DeviceActDone = client
+        .post_json("/v1/devices", &DeviceAct::RevokeAll)
+        .await
+        .unwrap();
+    assert_eq!(all.revoked, 3);
+    let one = DeviceAct::Revoke {
+        device: "moon".into(),
+    };
+    let refused = client.post_json::<DeviceActDone>("/v1/devices", &one).await;
+    assert_eq!(refused.unwrap_err().to_string(), "moon");
+    let code = CodeRef { id: 7 };
+    let taken: serde_json::Value = client.post_json("/v1/pairing/cancel", &code).await.unwrap();
+    assert_eq!(taken, json!({"ok": true}));
+    let ask = PairAsk {
+        scopes: vec!["view".into(), "mail".into()],
+        ..PairAsk::default()
+    };
+    let mut steps = client.post_lines("/v1/pairing", &ask).await.unwrap();
+    let PairStep::Ended { message, .. } = steps.next_json().await.unwrap().unwrap() else {
+        panic!("it says what it was asked")
+    };
+    assert_eq!(message, "view,mail");
 }
 
 #[tokio::test]

@@ -3,12 +3,16 @@
 mod agent;
 mod agents;
 mod answer;
+mod audit;
 mod child;
 mod completions;
+mod devices;
 mod doctor;
 mod exit;
 mod hub;
 mod paint;
+mod pair;
+mod qr;
 mod settings;
 mod status;
 mod streams;
@@ -39,6 +43,7 @@ Examples:
   maestroctl answer sess_1 yes         answer an agent that waits for input
   maestroctl events -f | jq .event     what goes on, one JSON object a line
   maestroctl agent run --session sess_1 -- claude    run an agent that the hub looks after
+  maestroctl pair                      a QR code for your phone
   maestroctl import ~/.maestro/data    take over from the Node server
   maestroctl backup hub.db             a consistent copy while running
 
@@ -85,6 +90,14 @@ enum Command {
     Answer(answer::AnswerArgs),
     /// Events as they happen
     Events(streams::EventsArgs),
+    /// Pair a phone: shows a QR code and waits for it
+    Pair(pair::PairArgs),
+    /// Paired devices: list, revoke, rename, change what they may do
+    Devices(devices::DevicesArgs),
+    /// Revoke all devices and let nobody in from outside
+    Lockdown(devices::LockdownArgs),
+    /// What was done from outside, and by whom
+    Audit(audit::AuditArgs),
     /// The configuration: show the daemon's, check a file, reload
     Config(settings::SettingsArgs),
     /// Read the JSON data directory of the Node server (nothing there is changed; can be repeated)
@@ -175,6 +188,10 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Agents(args) => agents::run(&context, args).await,
         Command::Answer(args) => answer::run(&context, args).await,
         Command::Events(args) => streams::events(&context, args).await,
+        Command::Pair(args) => pair::run(&context, args).await,
+        Command::Devices(args) => devices::run(&context, args).await,
+        Command::Lockdown(args) => devices::lockdown(&context, args).await,
+        Command::Audit(args) => audit::run(&context, args).await,
         Command::Config(args) => settings::run(&context, args).await,
         Command::Import(args) => transfer::import(&context, args).await,
         Command::Export(args) => transfer::export(&context, args).await,

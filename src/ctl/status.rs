@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use tokio::time::{Instant, sleep};
 
 use crate::control::client::{Client, ClientError};
-use crate::control::protocol::{Component, State, Status};
+use crate::control::protocol::{Component, State, Status, devices::DeviceCounts};
 
 use super::{
     Context,
@@ -176,6 +176,9 @@ pub fn render(status: &Status, paint: Paint) -> String {
         ),
         paint,
     );
+    if let Some(devices) = devices(&status.devices, status.hub.mobile_clients) {
+        out += &row("devices", &devices, paint);
+    }
     let agents = &status.agents;
     if agents.alive + agents.silent + agents.dead > 0 {
         let counts = format!(
@@ -214,6 +217,23 @@ pub fn render(status: &Status, paint: Paint) -> String {
         paint,
     );
     out
+}
+
+/// Nothing as long as nobody was paired: most hubs stay at home.
+fn devices(counts: &DeviceCounts, connected: usize) -> Option<String> {
+    let mut facts = Vec::new();
+    if counts.paired > 0 {
+        facts.push(format!("{} paired, {connected} connected", counts.paired));
+    }
+    match counts.live_codes {
+        0 => {}
+        1 => facts.push("a pairing code is live".to_owned()),
+        codes => facts.push(format!("{codes} pairing codes are live")),
+    }
+    if counts.locked_since.is_some() {
+        facts.push("locked down".to_owned());
+    }
+    (!facts.is_empty()).then(|| facts.join(", "))
 }
 
 fn row(name: &str, text: &str, paint: Paint) -> String {

@@ -89,7 +89,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let listeners = serve(sockets, &hub, &gate, &gateway, &connections);
     // The tunnel tells the address of a quick one here.
     let (_named, public) = watch::channel(ingress::public_url(&config).unwrap_or_default());
-    let ingress = Ingress::open(&config, &hub, &gateway, public).await;
+    let ingress = Ingress::open(&config, &hub, &gateway, public.clone()).await;
     let server_url = ServerUrl::write(&config.data_dir, &url)
         .map_err(|error| StartError::System("write server-url", error))?;
     let listen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -109,6 +109,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         started_at: hub.app().now().0,
         redis: choice.told(),
         ingress: ingress.standing(),
+        public_url: public,
     };
     let presence = presence.map(|reconciler| match &way {
         Some(way) => reconciler.over(Arc::new(redis::presence(&config, way, &background))),
@@ -137,6 +138,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         ground.logging.recent.clone(),
     );
     operator.follow(seen, &background);
+    operator.follow_devices(&background);
     control.serve(Arc::new(operator.clone()), &desk);
     Ok(Daemon {
         loaded,

@@ -1,5 +1,6 @@
 //! What the daemon answers on the control socket.
 
+mod devices;
 mod log_lines;
 mod report;
 mod transfer;
@@ -19,10 +20,11 @@ use tokio::sync::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use crate::access::PublicUrl;
 use crate::bus::{Bounds, Delivery, Kind};
 use crate::config::Loaded;
 use crate::control::protocol::{ChildAct, LogSource, Problem, Progress, Status};
-use crate::control::{LAST_STATUS, Lines, Operations, Pending};
+use crate::control::{DeviceDesk, LAST_STATUS, Lines, Operations, Pending};
 use crate::hub::Hub;
 use crate::service::recent::Recent;
 use crate::shutdown::TaskGroup;
@@ -64,6 +66,8 @@ pub struct Fixed {
     pub redis: String,
     /// What is said of the way in from outside.
     pub ingress: Standing,
+    /// Where the world finds us, once that is known. Closed: it is known already, or never will be.
+    pub public_url: watch::Receiver<Option<PublicUrl>>,
 }
 
 /// Answers operators. Clones share everything.
@@ -190,6 +194,10 @@ impl Operations for Operator {
 
     fn agents(&self) -> Pending<'_, Value> {
         Box::pin(std::future::ready(self.inner.agents()))
+    }
+
+    fn device_desk(&self) -> &dyn DeviceDesk {
+        self
     }
 
     fn act(&self, child: String, act: ChildAct) -> Pending<'_, Result<(), Problem>> {

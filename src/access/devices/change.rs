@@ -59,31 +59,33 @@ impl Devices {
     pub fn find(&self, text: &str) -> Result<Arc<Device>, Unfound> {
         let all = self.all();
         let lower = text.to_lowercase();
-        let begins = |device: &&Arc<Device>| {
-            !lower.is_empty()
-                && (device.id.as_str().to_lowercase().starts_with(&lower)
-                    || device.name.to_lowercase().starts_with(&lower))
+        let begins = |whole: &str| !lower.is_empty() && whole.to_lowercase().starts_with(&lower);
+        // How well it fits, the best first.
+        let rank = |device: &Device| {
+            if device.id.as_str() == text {
+                return Some(0);
+            }
+            if device.name == text {
+                return Some(1);
+            }
+            (begins(device.id.as_str()) || begins(&device.name)).then_some(2)
         };
-        let fits: [&dyn Fn(&&Arc<Device>) -> bool; 3] = [
-            &|device| device.id.as_str() == text,
-            &|device| device.name == text,
-            &begins,
-        ];
-        for fit in fits {
-            let found: Vec<_> = all.iter().filter(fit).collect();
-            match found.as_slice() {
-                [] => {}
-                [one] => return Ok((*one).clone()),
-                several => {
-                    let told = several
-                        .iter()
-                        .map(|device| format!("{} ({})", device.id, device.name));
-                    let (text, devices) = (text.into(), told.collect());
-                    return Err(Unfound::Several { text, devices });
-                }
+        let best = all.iter().filter_map(|device| rank(device)).min();
+        let fits = |device: &&Arc<Device>| best.is_some() && rank(device) == best;
+        let found: Vec<_> = all.iter().filter(fits).collect();
+        match found.as_slice() {
+            [] => Err(Unfound::None(text.into())),
+            [one] => Ok((*one).clone()),
+            several => {
+                let told = several
+                    .iter()
+                    .map(|device| format!("{} ({})", device.id, device.name));
+                Err(Unfound::Several {
+                    text: text.into(),
+                    devices: told.collect(),
+                })
             }
         }
-        Err(Unfound::None(text.into()))
     }
 
     /// Ends a device: what it has open is closed, and nothing it holds proves anything any more.

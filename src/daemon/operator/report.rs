@@ -44,6 +44,7 @@ impl Inner {
                 seq: self.stock.store.seq(),
             },
             agents: self.agent_counts(),
+            devices: self.device_counts(),
             places: self.places(),
         }
     }
@@ -114,6 +115,7 @@ impl Inner {
                 .map(|text| warning("config", text.clone(), None)),
         );
         warnings.extend(self.fixed.ingress.warning());
+        self.access_warnings(&mut warnings);
         let cut_off = self.hub.bus().cut_off() + self.hub.clients().cut_off();
         if cut_off > 0 {
             warnings.push(warning(
