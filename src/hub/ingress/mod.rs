@@ -13,7 +13,7 @@ mod pairing;
 mod rate;
 mod rest;
 mod spelling;
-mod table;
+pub mod table;
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
