@@ -57,7 +57,7 @@ async fn a_wrong_code_a_strange_body_and_a_code_elsewhere_pair_nobody() {
         (wrong.status, wrong.json()["code"].as_str()),
         (403, Some("wrong_code"))
     );
-    let none = stranger(&daemon, redeeming("not a code", "x")).await;
+    let none = stranger(&daemon, redeeming("no such code", "x")).await;
     assert_eq!(
         (none.status, none.json()["code"].as_str()),
         (400, Some("malformed_code"))
