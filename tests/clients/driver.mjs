@@ -14,11 +14,10 @@ let socket;
 
 const connect = ({ url, ...options }) => {
   socket = io(url, { reconnection: false, forceNew: true, ...options });
-  socket.on("connect", () => {
-    const engine = socket.io.engine;
-    report({ connect: socket.id, transport: engine.transport.name });
-    engine.on("upgrade", (transport) => report({ upgrade: transport.name }));
-  });
+  // From the first moment: the upgrade may be through before the namespace is.
+  socket.io.engine.on("upgrade", (transport) => report({ upgrade: transport.name }));
+  socket.io.engine.on("open", () => report({ open: socket.io.engine.transport.name }));
+  socket.on("connect", () => report({ connect: socket.id }));
   socket.on("connect_error", (error) => report({ connect_error: error.message }));
   socket.on("disconnect", (reason) => report({ disconnect: reason }));
   socket.onAny((name, ...args) => report({ event: name, data: args[0] ?? null, args: args.length }));

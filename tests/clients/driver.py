@@ -22,7 +22,7 @@ namespace = "/"
 def connect(url, space, auth=None, transports=None):
     global namespace
     namespace = space
-    client.on("connect", lambda: report(connect=client.get_sid(space), transport=client.transport()), namespace=space)
+    client.on("connect", lambda: report(open=client.transport()) or report(connect=client.get_sid(space)), namespace=space)
     client.on("connect_error", lambda why: report(connect_error=why.get("message", why) if isinstance(why, dict) else str(why)), namespace=space)
     client.on("disconnect", lambda reason=None: report(disconnect=str(reason)), namespace=space)
     client.on("*", lambda name, *args: report(event=name, data=args[0] if args else None, args=len(args)), namespace=space)

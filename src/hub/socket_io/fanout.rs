@@ -25,6 +25,8 @@ pub const QUEUE: Bounds = Bounds {
     frames: 16_384,
     bytes: usize::MAX,
 };
+/// When clients are to come back after a stop.
+const RECONNECT_MS: u64 = 2_000;
 /// Events taken at once; others get a turn in between.
 const BATCH: usize = 32;
 
@@ -34,7 +36,16 @@ pub async fn run(kind: Kind, mut heard: Subscription, shared: Arc<Shared>, stop:
     loop {
         let cut = tokio::select! {
             cut = deliver(kind, &heard, &peers, &shared) => cut,
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => {
+                // What was committed by now is heard, and then why there is no more.
+                let mut rest = Vec::new();
+                if heard.take(&mut rest, usize::MAX).is_ok() {
+                    hand_on(kind, &mut rest, &peers, &shared);
+                }
+                let words = json!({"reconnect_ms": RECONNECT_MS});
+                peers.each(|peer| peer.say_last(Item::Said("server:shutdown", raw(words.clone()))));
+                return;
+            }
         };
         warn!(?kind, "events came faster than they could be handed on: {cut}");
         // Subscribed before anybody is told: whoever asks then what was missed, misses nothing after.
@@ -51,17 +62,21 @@ async fn deliver(kind: Kind, heard: &Subscription, peers: &Peers, shared: &Share
         if let Err(cut) = heard.next(&mut batch, BATCH).await {
             return cut;
         }
-        let (epoch, _) = shared.hub.bus().replay().now();
-        for delivery in batch.drain(..) {
-            match delivery {
-                Delivery::Event(event) if !peers.is_empty() => match kind {
-                    Kind::Mobile => to_phones(&event, &epoch, peers, shared.hub.app()),
-                    _ => to_desktops(&event, &epoch, peers),
-                },
-                Delivery::Event(_) | Delivery::Answer(_) => {}
-            }
-        }
+        hand_on(kind, &mut batch, peers, shared);
         yield_now().await;
+    }
+}
+
+fn hand_on(kind: Kind, batch: &mut Vec<Delivery>, peers: &Peers, shared: &Shared) {
+    let (epoch, _) = shared.hub.bus().replay().now();
+    for delivery in batch.drain(..) {
+        match delivery {
+            Delivery::Event(event) if !peers.is_empty() => match kind {
+                Kind::Mobile => to_phones(&event, &epoch, peers, shared.hub.app()),
+                _ => to_desktops(&event, &epoch, peers),
+            },
+            Delivery::Event(_) | Delivery::Answer(_) => {}
+        }
     }
 }
 

@@ -104,12 +104,15 @@ pub enum End {
     Gone(Denied),
     /// It has left: nothing can be said to it.
     Left,
+    /// The hub stops, and everything was said.
+    Stopped,
 }
 
 struct State {
     wants: Wants,
     waiting: VecDeque<Item>,
     bytes: usize,
+    last_said: bool,
     end: Option<End>,
 }
 
@@ -133,6 +136,7 @@ impl Peer {
             wants,
             waiting: VecDeque::new(),
             bytes: 0,
+            last_said: false,
             end: None,
         };
         Self {
@@ -212,6 +216,13 @@ impl Peer {
         }
     }
 
+    /// Queues its last words: after them it ends.
+    pub fn say_last(&self, item: Item) {
+        let mut state = self.state();
+        state.last_said = true;
+        self.push(state, item);
+    }
+
     /// Ends it; the first reason counts. What was waiting is dropped.
     pub fn end(&self, end: End) {
         let mut state = self.state();
@@ -238,6 +249,9 @@ impl Peer {
                 if let Some(item) = state.waiting.pop_front() {
                     state.bytes -= item.weight();
                     return Ok(item);
+                }
+                if state.last_said {
+                    return Err(End::Stopped);
                 }
             }
             self.wake.notified().await;

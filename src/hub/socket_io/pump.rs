@@ -20,21 +20,22 @@ use super::{
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long last words may take to get on their way.
 const LAST_WORDS: Duration = Duration::from_millis(300);
-/// When clients are to come back after a stop.
-const RECONNECT_MS: u64 = 2_000;
 
 /// Serves `socket` until it ends.
 pub async fn run(socket: SocketRef, peer: Arc<Peer>, shared: Arc<Shared>, stop: CancellationToken) {
+    let late = async {
+        stop.cancelled().await;
+        sleep(LAST_WORDS).await;
+    };
     let end = tokio::select! {
         end = feed(&socket, &peer) => end,
-        () = stop.cancelled() => {
-            let words = raw(json!({"reconnect_ms": RECONNECT_MS}));
-            say(&socket, &Item::Said("server:shutdown", words)).await;
-            return; // the gateway closes the transports, and what is in their buffers goes first
-        }
+        () = late => return,
     };
     match end {
         End::Left => {}
+        // The gateway closes the transports; what is in their buffers goes first, but who polls must ask for it.
+        End::Stopped if socket.transport_type() == TransportType::Polling => sleep(LAST_WORDS).await,
+        End::Stopped => {}
         End::Slow(cut) => {
             info!(sid = peer.sid, "a client of Socket.IO was cut off: {cut}");
             shared.hub.clients().note_cut_off();
