@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::domain::{
     Answer, Answerer, AnswererKind, Caller, Ending, How, InputAnswer, InputState, Letter, MailType, Maybe,
-    Millis, NewMail, Outcome, Prompt, Refusal, RequestId, Scope, SendKey, SessionHead, SessionId,
+    Millis, NewMail, Outcome, Refusal, RequestId, Scope, SendKey, SessionHead, SessionId,
 };
 use crate::ports::StoreError;
 
@@ -237,36 +237,17 @@ impl App {
             }
         }
     }
-
-    /// Hands a text on to whoever owns the session's terminal, for somebody who may be anywhere: from outside it is one
-    /// line without anything a terminal would obey.
-    pub async fn prompt_by(&self, caller: &Caller, id: SessionId, prompt: Prompt) -> Result<(), AppError> {
-        let Some(device) = caller.device() else {
-            return self.prompt(id, prompt).await;
-        };
-        let head = known::session_head(&*self.view(), &id)?;
-        may(caller, Scope::Prompt, &head)?;
-        let mut prompt = prompt.harmless()?;
-        prompt.sender_session_id = Some(device.id.to_string());
-        self.prompt(id, prompt).await
-    }
-}
-
-fn may_answer(caller: &Caller, head: &SessionHead) -> Result<(), Refusal> {
-    may(caller, Scope::Answer, head)
 }
 
 /// A device that may not know of the project learns of nothing in it.
-fn may(caller: &Caller, scope: Scope, head: &SessionHead) -> Result<(), Refusal> {
+fn may_answer(caller: &Caller, head: &SessionHead) -> Result<(), Refusal> {
     let project = Some(head.project_id.as_str());
-    if caller.may(scope, project) {
+    if caller.may(Scope::Answer, project) {
         return Ok(());
     }
     match caller.device() {
         Some(device) if !device.reaches(project) => Err(Refusal::unknown(&head.id)),
-        _ => Err(Refusal::Forbidden(format!(
-            "this device may not do that: it lacks the scope {scope}"
-        ))),
+        _ => Err(Refusal::Forbidden("this device may not answer agents".into())),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::{
     Caller, Change, Event, InputAnswered, Late, Maybe, Millis, Mint, PromptSend, Refusal, RequestId, SendKey,
-    SessionId, TooLate, one_line, plain,
+    SessionId, TooLate, for_reading, for_terminal,
 };
 
 use super::{NeedsInput, NewEntry, Session, SessionHead, prompt::quote};
@@ -143,8 +143,8 @@ impl InputAnswer {
     /// # Errors
     /// Nothing is said, or too much.
     pub fn harmless(self) -> Result<Self, Refusal> {
-        let text = plain(&self.text).trim().to_owned();
-        let choice = self.choice.as_deref().map(one_line);
+        let text = for_reading(&self.text).trim().to_owned();
+        let choice = self.choice.as_deref().map(for_terminal);
         let choice = choice.filter(|choice| !choice.is_empty());
         if text.is_empty() && choice.is_none() {
             return Err(Refusal::invalid("text or choice is required"));
@@ -354,7 +354,7 @@ impl Session {
 fn typed(session: &SessionId, answer: &Answer, now: Millis) -> Arc<PromptSend> {
     Arc::new(PromptSend {
         session_id: session.clone(),
-        content: one_line(&answer.whole()),
+        content: for_terminal(&answer.whole()),
         mode: "send",
         sender_session_id: None,
         timestamp: now,
@@ -368,7 +368,7 @@ fn check_choice(needs: &NeedsInput, choice: Option<&str>) -> Result<(), Refusal>
         return Ok(());
     };
     let is_it =
-        |value: Option<&Value>| value.and_then(Value::as_str).map(one_line).as_deref() == Some(choice);
+        |value: Option<&Value>| value.and_then(Value::as_str).map(for_terminal).as_deref() == Some(choice);
     let offered = options.iter().any(|option| {
         is_it(Some(option)) || ["id", "value", "label"].iter().any(|key| is_it(option.get(key)))
     });
