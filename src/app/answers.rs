@@ -4,7 +4,7 @@
 //! on. If we are killed in between, an agent that asks finds it there, and what went by no other way is mailed at the next
 //! start ([`App::send_kept_answers`]); mail of one answer is one mail, however often it is tried.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 use serde_json::{Map, json};
@@ -83,7 +83,7 @@ impl App {
                 match session.answer(by, wish, way, tx.mint())? {
                     Outcome::Repeated(first) => Ok((first, None)),
                     Outcome::Taken(change, answer) => {
-                        carry_out(tx, change);
+                        carry_out(tx, *change);
                         Ok((answer, claimed))
                     }
                 }
@@ -231,7 +231,7 @@ impl App {
                 InputState::Answered(_) | InputState::Over { .. } => return Ok(state),
             }
             match time::timeout_at(deadline, waiting.answer()).await {
-                Ok(Some(answer)) => return Ok(InputState::Answered(answer)),
+                Ok(Some(answer)) => return Ok(InputState::Answered(Arc::unwrap_or_clone(answer))),
                 Ok(None) => {} // something has changed: look again
                 Err(_) => return Ok(known::session_head(&*self.view(), session)?.input(request)),
             }

@@ -103,7 +103,7 @@ pub enum AnswererKind {
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// It was the first.
-    Taken(Change, Answer),
+    Taken(Box<Change>, Answer),
     /// The same sender said the same before; this came of it then.
     Repeated(Answer),
 }
@@ -221,7 +221,10 @@ impl Session {
             key: wish.key.map(|key| key.as_str().to_owned()),
             request_id: request,
         };
-        Ok(Outcome::Taken(self.answered(answer.clone(), mint), answer))
+        Ok(Outcome::Taken(
+            Box::new(self.answered(answer.clone(), mint)),
+            answer,
+        ))
     }
 
     /// The session after its answer took another way, or its way was made sure of. `None` if it knows of no such answer,
