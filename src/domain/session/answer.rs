@@ -144,7 +144,7 @@ impl InputAnswer {
     /// Nothing is said, or too much.
     pub fn harmless(self) -> Result<Self, Refusal> {
         let text = for_reading(&self.text).trim().to_owned();
-        let choice = self.choice.as_deref().map(for_terminal);
+        let choice = self.choice.as_deref().map(one_line);
         let choice = choice.filter(|choice| !choice.is_empty());
         if text.is_empty() && choice.is_none() {
             return Err(Refusal::invalid("text or choice is required"));
@@ -357,11 +357,16 @@ impl Session {
 fn typed(session: &SessionId, answer: &Answer, now: Millis) -> Arc<PromptSend> {
     Arc::new(PromptSend {
         session_id: session.clone(),
-        content: for_terminal(&answer.whole()),
+        content: one_line(&answer.whole()),
         mode: "send",
         sender_session_id: None,
         timestamp: now,
     })
+}
+
+/// One line without anything a terminal would obey, and without spaces around it.
+fn one_line(text: &str) -> String {
+    for_terminal(text).trim().to_owned()
 }
 
 /// A question that lists `options` (texts, or objects with `id`, `value` or `label`) takes one of them.
@@ -371,7 +376,7 @@ fn check_choice(needs: &NeedsInput, choice: Option<&str>) -> Result<(), Refusal>
         return Ok(());
     };
     let is_it =
-        |value: Option<&Value>| value.and_then(Value::as_str).map(for_terminal).as_deref() == Some(choice);
+        |value: Option<&Value>| value.and_then(Value::as_str).map(one_line).as_deref() == Some(choice);
     let offered = options.iter().any(|option| {
         is_it(Some(option)) || ["id", "value", "label"].iter().any(|key| is_it(option.get(key)))
     });
