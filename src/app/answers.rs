@@ -4,7 +4,7 @@
 //! on. If we are killed in between, an agent that asks finds it there, and what went by no other way is mailed at the next
 //! start ([`App::send_kept_answers`]); mail of one answer is one mail, however often it is tried.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 use serde_json::{Map, json};
@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::domain::{
     Answer, Answerer, AnswererKind, Caller, Ending, How, InputAnswer, InputState, Letter, MailType, Maybe,
-    Millis, NewMail, Outcome, Prompt, Refusal, RequestId, Scope, SendKey, SessionHead, SessionId,
+    Millis, NewMail, Outcome, Refusal, RequestId, Scope, SendKey, SessionHead, SessionId,
 };
 use crate::ports::StoreError;
 
@@ -83,7 +83,7 @@ impl App {
                 match session.answer(by, wish, way, tx.mint())? {
                     Outcome::Repeated(first) => Ok((first, None)),
                     Outcome::Taken(change, answer) => {
-                        carry_out(tx, change);
+                        carry_out(tx, *change);
                         Ok((answer, claimed))
                     }
                 }
@@ -231,42 +231,23 @@ impl App {
                 InputState::Answered(_) | InputState::Over { .. } => return Ok(state),
             }
             match time::timeout_at(deadline, waiting.answer()).await {
-                Ok(Some(answer)) => return Ok(InputState::Answered(answer)),
+                Ok(Some(answer)) => return Ok(InputState::Answered(Arc::unwrap_or_clone(answer))),
                 Ok(None) => {} // something has changed: look again
                 Err(_) => return Ok(known::session_head(&*self.view(), session)?.input(request)),
             }
         }
     }
-
-    /// Hands a text on to whoever owns the session's terminal, for somebody who may be anywhere: from outside it is one
-    /// line without anything a terminal would obey.
-    pub async fn prompt_by(&self, caller: &Caller, id: SessionId, prompt: Prompt) -> Result<(), AppError> {
-        let Some(device) = caller.device() else {
-            return self.prompt(id, prompt).await;
-        };
-        let head = known::session_head(&*self.view(), &id)?;
-        may(caller, Scope::Prompt, &head)?;
-        let mut prompt = prompt.harmless()?;
-        prompt.sender_session_id = Some(device.id.to_string());
-        self.prompt(id, prompt).await
-    }
-}
-
-fn may_answer(caller: &Caller, head: &SessionHead) -> Result<(), Refusal> {
-    may(caller, Scope::Answer, head)
 }
 
 /// A device that may not know of the project learns of nothing in it.
-fn may(caller: &Caller, scope: Scope, head: &SessionHead) -> Result<(), Refusal> {
+fn may_answer(caller: &Caller, head: &SessionHead) -> Result<(), Refusal> {
     let project = Some(head.project_id.as_str());
-    if caller.may(scope, project) {
+    if caller.may(Scope::Answer, project) {
         return Ok(());
     }
     match caller.device() {
         Some(device) if !device.reaches(project) => Err(Refusal::unknown(&head.id)),
-        _ => Err(Refusal::Forbidden(format!(
-            "this device may not do that: it lacks the scope {scope}"
-        ))),
+        _ => Err(Refusal::Forbidden("this device may not answer agents".into())),
     }
 }
 

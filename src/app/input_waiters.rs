@@ -36,7 +36,7 @@ struct Waiter {
     ticket: u64,
     /// The question; whatever comes next if none.
     request: Option<RequestId>,
-    wake: oneshot::Sender<Answer>,
+    wake: oneshot::Sender<Arc<Answer>>,
 }
 
 /// One who waits. Dropping it ends the wait.
@@ -45,7 +45,7 @@ pub struct WaitingForInput {
     all: Arc<InputWaiters>,
     session: SessionId,
     ticket: u64,
-    woken: oneshot::Receiver<Answer>,
+    woken: oneshot::Receiver<Arc<Answer>>,
 }
 
 /// Those an answer goes to. Dropped without [`Claimed::give`] they look again.
@@ -159,6 +159,7 @@ impl Claimed {
 
     /// Gives everybody the answer; how many were still there to take it.
     pub(super) fn give(self, answer: &Answer) -> usize {
+        let answer = Arc::new(answer.clone());
         let given = self.0.into_iter().map(|waiter| waiter.wake.send(answer.clone()));
         given.filter(Result::is_ok).count()
     }
@@ -166,7 +167,7 @@ impl Claimed {
 
 impl WaitingForInput {
     /// The answer that comes; `None` if things have changed and must be looked at again.
-    pub async fn answer(mut self) -> Option<Answer> {
+    pub async fn answer(mut self) -> Option<Arc<Answer>> {
         (&mut self.woken).await.ok()
     }
 }
@@ -215,7 +216,7 @@ mod tests {
         serde_json::from_value(answer).unwrap()
     }
 
-    fn got(waiting: &mut WaitingForInput) -> Option<Answer> {
+    fn got(waiting: &mut WaitingForInput) -> Option<Arc<Answer>> {
         waiting.woken.try_recv().ok()
     }
 

@@ -16,11 +16,11 @@ use tokio::{
 };
 
 use crate::app::{App, AppError};
-use crate::bus::{Bounds, Delivery, Kind};
+use crate::bus::{Bounds, Kind};
 use crate::domain::{
-    Answer, Caller, Device, DeviceId, Event, How, InputAnswer, InputState, Late, Letter, Mail, MailId, Maybe,
-    Millis, NewProject, NewSession, ProjectId, Prompt, PromptMode, Question, Refusal, RequestId, Scope,
-    Scopes, SessionId, SessionWish,
+    Answer, Caller, Device, DeviceId, How, InputAnswer, InputState, Late, Letter, Mail, MailId, Maybe,
+    Millis, NewProject, NewSession, ProjectId, Question, Refusal, RequestId, Scope, Scopes, SessionId,
+    SessionWish,
 };
 use crate::mail::EmbeddedMailbox;
 use crate::ports::{MailError, Mailbox, Once, Pending, Sending, Sent};
@@ -356,40 +356,4 @@ async fn a_device_answers_what_it_saw_where_it_may() {
         }
         other => panic!("{other:?}"),
     }
-}
-
-#[tokio::test]
-async fn a_device_s_prompt_is_one_harmless_line_and_one_of_this_machine_is_left_alone() {
-    let house = sound();
-    let it = Asking::new(&house.app).await;
-    let prompt = || Prompt {
-        content: "go\n\u{1b}[2Jon".into(),
-        mode: PromptMode::Send,
-        sender_session_id: None,
-    };
-    let desktop = house.bus.subscribe(Kind::Inside, Bounds::default());
-    for (caller, typed) in [
-        (phone(&[Scope::Prompt], &[]), "go on"),
-        (Caller::Local, "go\n\u{1b}[2Jon"),
-    ] {
-        it.app.prompt_by(&caller, it.id.clone(), prompt()).await.unwrap();
-        let mut heard = Vec::new();
-        desktop.take(&mut heard, usize::MAX).unwrap();
-        let content = heard.iter().find_map(|delivery| match delivery {
-            Delivery::Event(event) => match &event.event {
-                Event::SessionPromptSend { prompt, .. } => Some(prompt.content.clone()),
-                _ => None,
-            },
-            Delivery::Answer(_) => None,
-        });
-        assert_eq!(content.as_deref(), Some(typed));
-    }
-    let refused = it
-        .app
-        .prompt_by(&phone(&[Scope::Answer], &[]), it.id.clone(), prompt())
-        .await;
-    assert!(
-        matches!(refused, Err(AppError::Refused(Refusal::Forbidden(_)))),
-        "{refused:?}"
-    );
 }

@@ -297,27 +297,6 @@ async fn who_waits_is_let_go_when_no_answer_will_come() {
 }
 
 #[tokio::test]
-async fn a_stopping_hub_sends_waiting_agents_to_the_next_one() {
-    let mut house = House::build().await;
-    let request = house.ask("Which?").await;
-    let waiting = house.wait(&request);
-    // Heard by the hub before it is told to stop: its answer to a later request came back.
-    eventually("the agent waits", || async {
-        house.input(&request).await;
-        (!waiting.is_finished()).then_some(())
-    })
-    .await;
-    house.hub.stop().await;
-    if let Ok(answer) = waiting.await {
-        let told = answer.expect(200);
-        assert_eq!(
-            (&told["state"], &told["requestId"]),
-            (&json!("waiting"), &json!(request))
-        );
-    }
-}
-
-#[tokio::test]
 async fn the_operator_sees_who_waits_and_answers_from_the_shell() {
     let house = House::build().await;
     let request = house.ask("Deploy now?").await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::{
     Caller, Change, Event, InputAnswered, Late, Maybe, Millis, Mint, PromptSend, Refusal, RequestId, SendKey,
-    SessionId, TooLate, one_line, plain,
+    SessionId, TooLate, for_reading, for_terminal,
 };
 
 use super::{NeedsInput, NewEntry, Session, SessionHead, prompt::quote};
@@ -103,7 +103,7 @@ pub enum AnswererKind {
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// It was the first.
-    Taken(Change, Answer),
+    Taken(Box<Change>, Answer),
     /// The same sender said the same before; this came of it then.
     Repeated(Answer),
 }
@@ -143,7 +143,7 @@ impl InputAnswer {
     /// # Errors
     /// Nothing is said, or too much.
     pub fn harmless(self) -> Result<Self, Refusal> {
-        let text = plain(&self.text).trim().to_owned();
+        let text = for_reading(&self.text).trim().to_owned();
         let choice = self.choice.as_deref().map(one_line);
         let choice = choice.filter(|choice| !choice.is_empty());
         if text.is_empty() && choice.is_none() {
@@ -221,7 +221,10 @@ impl Session {
             key: wish.key.map(|key| key.as_str().to_owned()),
             request_id: request,
         };
-        Ok(Outcome::Taken(self.answered(answer.clone(), mint), answer))
+        Ok(Outcome::Taken(
+            Box::new(self.answered(answer.clone(), mint)),
+            answer,
+        ))
     }
 
     /// The session after its answer took another way, or its way was made sure of. `None` if it knows of no such answer,
@@ -359,6 +362,11 @@ fn typed(session: &SessionId, answer: &Answer, now: Millis) -> Arc<PromptSend> {
         sender_session_id: None,
         timestamp: now,
     })
+}
+
+/// One line without anything a terminal would obey, and without spaces around it.
+fn one_line(text: &str) -> String {
+    for_terminal(text).trim().to_owned()
 }
 
 /// A question that lists `options` (texts, or objects with `id`, `value` or `label`) takes one of them.

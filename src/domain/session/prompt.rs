@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, json};
 
-use crate::domain::{Change, Event, Maybe, Mint, PromptSend, Refusal, one_line};
+use crate::domain::{Change, Event, Maybe, Mint, PromptSend, Refusal};
 
 use super::{NewEntry, Session};
 
 /// How much of a prompt the timeline quotes, in UTF-16 units.
 const QUOTED: usize = 100;
-/// The longest prompt that is taken from outside, in bytes.
-const LONGEST: usize = 16 << 10;
 
 /// A text for a session's terminal.
 #[derive(Clone, Debug)]
@@ -41,25 +39,6 @@ impl PromptMode {
             Self::Send => "send",
             Self::Paste => "paste",
         }
-    }
-}
-
-impl Prompt {
-    /// The prompt as it may be typed into a terminal if it comes from outside: one line of text and nothing else.
-    ///
-    /// # Errors
-    /// Nothing is left of it, or too much.
-    pub fn harmless(self) -> Result<Self, Refusal> {
-        let content = one_line(&self.content);
-        if content.is_empty() {
-            return Err(Refusal::invalid("content is required"));
-        }
-        if content.len() > LONGEST {
-            return Err(Refusal::invalid(format!(
-                "content is longer than {LONGEST} bytes: send it as mail"
-            )));
-        }
-        Ok(Self { content, ..self })
     }
 }
 
@@ -168,20 +147,6 @@ mod tests {
         assert_eq!(quote(&"🦀".repeat(51), QUOTED), ("🦀".repeat(50).as_str(), "..."));
         let odd = format!("{}🦀", "a".repeat(99));
         assert_eq!(quote(&odd, QUOTED), ("a".repeat(99).as_str(), "..."));
-    }
-
-    #[test]
-    fn what_comes_from_outside_is_one_line_of_bounded_text() {
-        let typed = prompt("rm \u{1b}[31mx\u{1b}[0m\nyes\r\u{7}", None)
-            .harmless()
-            .unwrap();
-        assert_eq!(typed.content, "rm x yes");
-        for content in ["\u{1b}[2J\n", &"x".repeat(LONGEST + 1)] {
-            assert!(matches!(
-                prompt(content, None).harmless(),
-                Err(Refusal::Invalid(_))
-            ));
-        }
     }
 
     #[test]

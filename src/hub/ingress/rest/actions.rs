@@ -149,7 +149,7 @@ async fn prompt(
         sender_session_id: None,
     };
     let app = phone.hub.app();
-    app.prompt_by(&who.caller(), head.id.clone(), prompt).await?;
+    app.prompt(head.id.clone(), prompt).await?;
     Ok(noted(reply::ok(&json!({"success": true})), about))
 }
 
