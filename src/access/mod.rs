@@ -2,6 +2,9 @@
 
 mod devices;
 mod gate;
+pub mod nonce;
+mod public_url;
 
 pub use devices::{Credential, Denied, DeviceChange, Devices};
 pub use gate::{Gate, Turned};
+pub use public_url::PublicUrl;

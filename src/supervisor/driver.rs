@@ -248,6 +248,11 @@ impl Driver {
                     ..
                 }
             );
+        let fault = if asked {
+            fault
+        } else {
+            self.spec.program.remember(fault)
+        };
         let record = ExitRecord {
             at_ms: clock::wall_ms(),
             exit,

@@ -49,6 +49,12 @@ pub trait Program: Send + Sync + 'static {
     /// What an exit that nobody asked for means. Pure.
     fn classify(&self, report: &ExitReport) -> Fault;
 
+    /// Told once of every end that nobody asked for, before anything follows from it. A program may remember it
+    /// beyond our own life, and demand a longer pause than it said (a rate limit, say).
+    fn remember(&self, fault: Fault) -> Fault {
+        fault
+    }
+
     /// What it means that the program could not be executed. Pure.
     fn classify_spawn(&self, err: &io::Error) -> Fault;
 

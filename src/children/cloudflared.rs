@@ -1,0 +1,616 @@
+//! cloudflared as the way in from outside: a generated configuration that leads to our ingress socket and nowhere else, the
+//! secret in a file that is only named, readiness by `/ready` alone.
+//!
+//! Deliberately not here: whether a tunnel is wanted, what its public address is good for, and asking that address.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    net::{Ipv4Addr, TcpListener},
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+use super::{
+    binary::{self, Stamp},
+    files,
+};
+use crate::supervisor::{
+    Backoff, Blocked, BoxFuture, ChildSpec, Code, ExitReport, Facts, Fault, Invocation, Outcome, Policy,
+    Program,
+};
+
+mod ask;
+mod conf;
+mod ends;
+mod judge;
+mod note;
+mod secret;
+mod told;
+mod words;
+
+use self::{
+    judge::{Known, TAIL},
+    note::{Notes, Pauses, RunNote},
+    words::{Growth, Words},
+};
+pub use self::{note::QuickPauses, told::told};
+
+/// The child's name: of its files, in logs and for operators.
+pub const TUNNEL: &str = "tunnel";
+/// A quick tunnel starts only if it is given a target; the rules of its configuration win over it. Nothing listens there.
+const DUMMY_TARGET: &str = "http://127.0.0.1:1";
+/// What its first lines hold: its version.
+const HEAD: u64 = 4 << 10;
+
+/// Which tunnel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// On trial: Cloudflare gives a name, another at each start; one connection, no promise.
+    Quick,
+    /// Ours, made by `cloudflared tunnel create`.
+    Named {
+        /// Its id.
+        id: String,
+        /// The file with its secret.
+        credentials: PathBuf,
+        /// Public host names that lead in.
+        hosts: Vec<String>,
+    },
+    /// Made in Cloudflare's dashboard, whose configuration overrules ours.
+    Token {
+        /// The file with the token.
+        file: PathBuf,
+        /// Public host names that lead in.
+        hosts: Vec<String>,
+    },
+}
+
+/// What may differ from one installation to the next.
+#[derive(Clone, Debug)]
+pub struct TunnelParams {
+    /// Ours: holds lock, record, and `cloudflared/` with configuration and notes.
+    pub state_dir: PathBuf,
+    /// Holds the output.
+    pub log_dir: PathBuf,
+    /// The unix socket that strangers come in by.
+    pub ingress: PathBuf,
+    /// Which tunnel.
+    pub kind: Kind,
+    /// This program and no other; otherwise `cloudflared` is looked for before every start.
+    pub binary: Option<PathBuf>,
+    /// Where to look, in the form of PATH; ours and the usual places if not given.
+    pub search_path: Option<OsString>,
+    /// How often a quick tunnel may be asked for.
+    pub pauses: QuickPauses,
+}
+
+impl TunnelParams {
+    /// The defaults, with everything in these directories.
+    pub fn new(state_dir: PathBuf, log_dir: PathBuf, ingress: PathBuf, kind: Kind) -> TunnelParams {
+        TunnelParams {
+            state_dir,
+            log_dir,
+            ingress,
+            kind,
+            binary: None,
+            search_path: None,
+            pauses: QuickPauses::default(),
+        }
+    }
+}
+
+/// The program: see [`Program`].
+#[derive(Debug)]
+pub struct Cloudflared {
+    params: TunnelParams,
+    notes: Notes,
+    words: Words,
+    seen: Mutex<Seen>,
+    quick_host: watch::Sender<Option<String>>,
+}
+
+/// What is remembered from one question to the next.
+#[derive(Debug)]
+struct Seen {
+    run: RunNote,
+    pauses: Pauses,
+    growth: Growth,
+    was_connected: bool,
+    version: Option<String>,
+    astray: Option<Code>,
+    /// What a change of is a sign that something was done about a block.
+    causes: Vec<Option<Stamp>>,
+}
+
+impl Cloudflared {
+    /// Takes up what an earlier life noted.
+    pub fn new(params: TunnelParams) -> Cloudflared {
+        let notes = Notes::new(params.state_dir.join("cloudflared"));
+        let words = Words::new(&params.log_dir.join(format!("{TUNNEL}.log")));
+        let seen = Seen {
+            run: notes.run(),
+            pauses: notes.pauses(),
+            growth: Growth::new(words.len(), Instant::now()),
+            was_connected: false,
+            version: None,
+            astray: None,
+            causes: Vec::new(),
+        };
+        Cloudflared {
+            params,
+            notes,
+            words,
+            seen: Mutex::new(seen),
+            quick_host: watch::Sender::new(None),
+        }
+    }
+
+    /// Which tunnel.
+    pub fn kind(&self) -> &Kind {
+        &self.params.kind
+    }
+
+    /// The host that Cloudflare gave a quick tunnel, while it lives.
+    pub fn quick_host(&self) -> watch::Receiver<Option<String>> {
+        self.quick_host.subscribe()
+    }
+
+    /// What came of asking the public address: why it does not lead to us, or nothing. Shown by the next probe.
+    pub fn led_astray(&self, why: Option<Code>) {
+        self.seen(|seen| seen.astray = why);
+    }
+
+    /// The program that would be started now, if there is one.
+    pub fn binary(&self) -> Option<PathBuf> {
+        if let Some(path) = &self.params.binary {
+            return binary::is_executable(path).then(|| path.clone());
+        }
+        let ours = std::env::var_os("PATH");
+        let (search, wide) = match &self.params.search_path {
+            Some(search) => (Some(search), false),
+            None => (ours.as_ref(), true),
+        };
+        binary::find(&["cloudflared"], search.map(OsString::as_os_str), wide)
+    }
+
+    /// The secret can be used; for those who want to know before anything starts.
+    ///
+    /// # Errors
+    /// Why not, with the remedy.
+    pub fn check_secret(kind: &Kind) -> Result<(), Blocked> {
+        secret::check(kind)
+    }
+
+    fn is_quick(&self) -> bool {
+        self.params.kind == Kind::Quick
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.params.state_dir.join("cloudflared")
+    }
+
+    fn conf_path(&self) -> PathBuf {
+        self.dir().join("config.yml")
+    }
+
+    fn seen<T>(&self, with: impl FnOnce(&mut Seen) -> T) -> T {
+        with(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn found_binary(&self) -> Result<PathBuf, Fault> {
+        let remedy = || {
+            match &self.params.binary {
+            Some(path) => format!(
+                "{} is not an executable file; install cloudflared or correct tunnel.binary",
+                path.display()
+            ),
+            None => "cloudflared was not found on PATH or where Homebrew puts it; install it (brew install cloudflared, \
+                     or Cloudflare's package) and the tunnel starts by itself"
+                .to_owned(),
+        }
+        };
+        self.binary()
+            .ok_or_else(|| Fault::Permanent(Blocked::new("binary_missing", remedy())))
+    }
+
+    /// A quick tunnel that would be refused, or asked for too often, is not asked for.
+    fn pause(&self) -> Result<(), Fault> {
+        if !self.is_quick() {
+            return Ok(());
+        }
+        let left = self.seen(|seen| seen.pauses.left(&self.params.pauses, note::now_ms()));
+        let Some((floor, limited)) = left else {
+            return Ok(());
+        };
+        let code = if limited { "rate_limited" } else { "quick_pause" };
+        Err(Fault::Transient {
+            code: code.into(),
+            floor,
+        })
+    }
+
+    async fn make_ready(&self) -> Result<Invocation, Fault> {
+        self.quick_host.send_if_modified(|host| host.take().is_some());
+        let program = self.found_binary()?;
+        self.note_causes(&program);
+        secret::check(&self.params.kind).map_err(Fault::Permanent)?;
+        self.pause()?;
+        let dir = self.dir();
+        let unwritable = |err: io::Error| Fault::Permanent(ends::unwritable(&dir, &err));
+        files::private_dir(&dir).map_err(unwritable)?;
+        files::write_private(&self.conf_path(), &conf::text(&self.params)).map_err(unwritable)?;
+        let port = free_port().map_err(|err| Fault::transient(format!("no_port: {err}")))?;
+        let run = RunNote {
+            port,
+            connector: None,
+            log_from: self.words.len(),
+        };
+        self.notes.write_run(&run).map_err(unwritable)?;
+        let pauses = self.seen(|seen| {
+            seen.growth = Growth::new(run.log_from, Instant::now());
+            seen.run = run;
+            (seen.was_connected, seen.version, seen.astray) = (false, None, None);
+            seen.pauses.began_ms = note::now_ms();
+            seen.pauses.clone()
+        });
+        if self.is_quick() {
+            self.notes.write_pauses(&pauses);
+        }
+        Ok(Invocation {
+            program,
+            args: self.args(port),
+            env: Vec::new(),
+        })
+    }
+
+    fn args(&self, port: u16) -> Vec<OsString> {
+        let metrics = format!("127.0.0.1:{port}");
+        let conf = self.conf_path();
+        let fixed: [&OsStr; 13] = [
+            "tunnel".as_ref(),
+            "--no-autoupdate".as_ref(),
+            "--config".as_ref(),
+            conf.as_ref(),
+            "--metrics".as_ref(),
+            metrics.as_ref(),
+            "--grace-period".as_ref(),
+            "2s".as_ref(),
+            "--output".as_ref(),
+            "json".as_ref(),
+            "--loglevel".as_ref(),
+            "info".as_ref(),
+            match self.params.kind {
+                Kind::Quick => "--url".as_ref(),
+                Kind::Named { .. } | Kind::Token { .. } => "run".as_ref(),
+            },
+        ];
+        let mut args: Vec<OsString> = fixed.into_iter().map(OsStr::to_owned).collect();
+        match &self.params.kind {
+            Kind::Quick => args.push(DUMMY_TARGET.into()),
+            // Which one it is, and its secret, are in the configuration.
+            Kind::Named { .. } => {}
+            Kind::Token { file, .. } => args.extend(["--token-file".into(), file.clone().into_os_string()]),
+        }
+        args
+    }
+
+    /// Of what can be looked at, what a change of may mend a refusal.
+    fn note_causes(&self, program: &std::path::Path) {
+        let causes = self.causes(program);
+        self.seen(|seen| seen.causes = causes);
+    }
+
+    fn causes(&self, program: &std::path::Path) -> Vec<Option<Stamp>> {
+        let secret = secret::file(&self.params.kind).map(binary::stamp);
+        vec![binary::stamp(program), secret.flatten()]
+    }
+
+    async fn ask(&self) -> (Outcome, Facts) {
+        let length = self.words.len();
+        let (run, was_connected, floods, astray) = self.seen(|seen| {
+            let floods = seen.growth.floods(length, Instant::now());
+            (seen.run.clone(), seen.was_connected, floods, seen.astray.clone())
+        });
+        if run.port == 0 {
+            return (Outcome::miss("no_note"), Facts::new());
+        }
+        let known = Known {
+            port: run.port,
+            connector: run.connector.clone(),
+            was_connected,
+            floods,
+            astray,
+        };
+        let heard = ask::get(run.port, "/ready").await;
+        let words = self.words.last(run.log_from, TAIL);
+        let (outcome, mut facts) = judge::judge(&heard, &words, &known);
+        if facts.is_empty() {
+            return (outcome, facts);
+        }
+        self.learn(&outcome, &facts, &run);
+        if let Some(version) = self.version(&run) {
+            facts.insert("version".into(), version);
+        }
+        if self.is_quick()
+            && let Some(host) = self.learn_host(run.port).await
+        {
+            facts.insert("url".into(), format!("https://{host}"));
+        }
+        (outcome, facts)
+    }
+
+    /// The connector is noted for those who come after us; what works ends a rate limit.
+    fn learn(&self, outcome: &Outcome, facts: &Facts, run: &RunNote) {
+        let connector = facts.get("connector").cloned();
+        let (note, pauses) = self.seen(|seen| {
+            if seen.run.port != run.port {
+                return (None, None); // the answer of an earlier run
+            }
+            let fresh = seen.run.connector.is_none() && connector.is_some();
+            if fresh {
+                seen.run.connector = connector;
+            }
+            let connected = matches!(outcome, Outcome::Ok | Outcome::Impaired { .. })
+                && facts.get("connections").is_some_and(|count| count != "0");
+            seen.was_connected |= connected;
+            let ended = connected && seen.pauses.works();
+            (
+                fresh.then(|| seen.run.clone()),
+                ended.then(|| seen.pauses.clone()),
+            )
+        });
+        if let Some(Err(err)) = note.map(|note| self.notes.write_run(&note)) {
+            tracing::debug!(%err, "the tunnel's connector could not be noted");
+        }
+        if let Some(pauses) = pauses {
+            self.notes.write_pauses(&pauses);
+        }
+    }
+
+    fn version(&self, run: &RunNote) -> Option<String> {
+        let known = self.seen(|seen| seen.version.clone());
+        if known.is_some() {
+            return known;
+        }
+        let version = judge::version(&self.words.first(run.log_from, HEAD));
+        self.seen(|seen| seen.version = version.clone());
+        version
+    }
+
+    async fn learn_host(&self, port: u16) -> Option<String> {
+        let host = judge::quick_host(&ask::get(port, "/quicktunnel").await)?;
+        self.quick_host.send_if_modified(|known| {
+            let changed = known.as_ref() != Some(&host);
+            *known = Some(host.clone());
+            changed
+        });
+        Some(host)
+    }
+
+    fn is_cleared(&self, why: &Blocked) -> bool {
+        match why.code.as_ref() {
+            "binary_missing" => self.binary().is_some(),
+            "secret_unreadable" | "secret_exposed" | "secret_empty" => {
+                secret::check(&self.params.kind).is_ok()
+            }
+            "disk_full" => files::has_room(&self.params.state_dir),
+            "dir_unwritable" => files::is_writable(&self.dir()),
+            "foreign_metrics" => true,
+            _ => self.binary().is_some_and(|program| {
+                let now = self.causes(&program);
+                self.seen(|seen| seen.causes != now)
+            }),
+        }
+    }
+}
+
+/// A port that nobody has at this moment. Somebody may take it before the child does: then another is tried.
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+impl Program for Cloudflared {
+    fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(conf::text(&self.params));
+        // All arguments but the port, which is another one each time.
+        for arg in self.args(0) {
+            hash.update(arg.as_bytes());
+            hash.update([0]);
+        }
+        hash.update(secret::digest(&self.params.kind).unwrap_or_default());
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn prepare(&self, _repair: bool) -> BoxFuture<'_, Result<Invocation, Fault>> {
+        Box::pin(self.make_ready())
+    }
+
+    fn probe(&self, _pid: i32) -> BoxFuture<'_, (Outcome, Facts)> {
+        Box::pin(self.ask())
+    }
+
+    fn classify(&self, report: &ExitReport) -> Fault {
+        ends::classify(report, self.is_quick())
+    }
+
+    fn remember(&self, fault: Fault) -> Fault {
+        self.quick_host.send_if_modified(|host| host.take().is_some());
+        if !self.is_quick() {
+            return fault;
+        }
+        let rule = &self.params.pauses;
+        let (fault, pauses) = self.seen(|seen| {
+            let fault = match fault {
+                Fault::Transient { code, .. } if code == "rate_limited" => Fault::Transient {
+                    code,
+                    floor: seen.pauses.limited(rule, note::now_ms()),
+                },
+                Fault::Transient { code, floor } => Fault::Transient {
+                    code,
+                    floor: floor.max(rule.between),
+                },
+                Fault::RetryNow { .. } => {
+                    seen.pauses.began_ms = 0; // another port, at once
+                    fault
+                }
+                Fault::Repair { .. } | Fault::Permanent(_) => fault,
+            };
+            (fault, seen.pauses.clone())
+        });
+        self.notes.write_pauses(&pauses);
+        fault
+    }
+
+    fn classify_spawn(&self, err: &io::Error) -> Fault {
+        match err.kind() {
+            // It was there a moment ago: an upgrade under way. It is looked for again.
+            io::ErrorKind::NotFound => Fault::transient("binary_vanished"),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput => {
+                Fault::Permanent(ends::not_executable(err))
+            }
+            _ if err.raw_os_error() == Some(libc::ENOEXEC) => Fault::Permanent(ends::not_executable(err)),
+            _ => Fault::transient(format!("spawn_failed: {err}")),
+        }
+    }
+
+    fn cleared<'a>(&'a self, why: &'a Blocked) -> BoxFuture<'a, bool> {
+        Box::pin(async { self.is_cleared(why) })
+    }
+}
+
+/// The patience that cloudflared gets (SUPERVISION 4.3).
+///
+/// A lost connection is its own business for longer than its own longest pause (64 s); a quick tunnel gets twice that,
+/// because its address is lost with it. A restart for it happens once in five minutes at most. One that is hung is found
+/// within 8 s and replaced 10 s later.
+pub fn policy(kind: &Kind) -> Policy {
+    let secs = Duration::from_secs;
+    let quick = *kind == Kind::Quick;
+    Policy {
+        start_timeout: secs(60),
+        ready_probe: vec![
+            (secs(2), Duration::from_millis(50)),
+            (Duration::MAX, Duration::from_millis(500)),
+        ],
+        adopt_timeout: secs(10),
+        live_interval: secs(5),
+        // Above the time for connecting and for two answers.
+        probe_timeout: secs(6),
+        misses: 3,
+        degraded_limit: if quick { secs(180) } else { secs(90) },
+        degraded_limit_after_nudge: secs(20),
+        hung_limit: secs(10),
+        min_restart_interval: secs(300),
+        // Above the grace period that it was given.
+        kill_after: secs(4),
+        backoff: Backoff {
+            floor: if quick {
+                QuickPauses::default().between
+            } else {
+                Duration::ZERO
+            },
+            ..Backoff::default()
+        },
+        ..Policy::default()
+    }
+}
+
+/// The spec of cloudflared as a child.
+pub fn cloudflared(tunnel: Arc<Cloudflared>) -> ChildSpec {
+    let params = tunnel.params.clone();
+    let policy = policy(&params.kind);
+    let spec = ChildSpec::new(TUNNEL, tunnel, params.state_dir, params.log_dir);
+    ChildSpec {
+        policy,
+        // Rather this than redis: it comes back without losing anything.
+        oom_score_adj: Some(300),
+        ..spec
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tunnel(kind: Kind) -> Cloudflared {
+        Cloudflared::new(TunnelParams::new(
+            "/srv/m".into(),
+            "/srv/m/logs".into(),
+            "/run/m/i.sock".into(),
+            kind,
+        ))
+    }
+
+    fn line(kind: Kind) -> String {
+        let args: Vec<_> = tunnel(kind)
+            .args(7)
+            .iter()
+            .map(|arg| arg.to_string_lossy().into_owned())
+            .collect();
+        args.join(" ")
+    }
+
+    #[test]
+    fn every_command_line_names_our_configuration_and_no_secret() {
+        let common = "tunnel --no-autoupdate --config /srv/m/cloudflared/config.yml --metrics 127.0.0.1:7 \
+                      --grace-period 2s --output json --loglevel info";
+        assert_eq!(line(Kind::Quick), format!("{common} --url http://127.0.0.1:1"));
+        let token = Kind::Token {
+            file: "/etc/t".into(),
+            hosts: vec![],
+        };
+        assert_eq!(line(token), format!("{common} run --token-file /etc/t"));
+        let named = Kind::Named {
+            id: "i".into(),
+            credentials: "/c".into(),
+            hosts: vec![],
+        };
+        assert_eq!(line(named), format!("{common} run"));
+    }
+
+    #[test]
+    fn another_secret_host_or_socket_is_another_tunnel_and_another_port_is_not() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("token");
+        std::fs::write(&file, "one").expect("written");
+        let token = |host: &str| Kind::Token {
+            file: file.clone(),
+            hosts: vec![host.to_owned()],
+        };
+        let first = tunnel(token("a.example")).fingerprint();
+        assert_eq!(tunnel(token("a.example")).fingerprint(), first);
+        assert_ne!(tunnel(token("b.example")).fingerprint(), first);
+        std::fs::write(&file, "two").expect("written");
+        assert_ne!(tunnel(token("a.example")).fingerprint(), first);
+    }
+
+    #[test]
+    fn the_patience_is_that_of_the_specification() {
+        let named = policy(&Kind::Token {
+            file: "/t".into(),
+            hosts: vec![],
+        });
+        let quick = policy(&Kind::Quick);
+        assert_eq!(
+            (named.degraded_limit.as_secs(), quick.degraded_limit.as_secs()),
+            (90, 180)
+        );
+        assert_eq!(named.degraded_limit_after_nudge.as_secs(), 20);
+        assert_eq!(named.min_restart_interval.as_secs(), 300);
+        assert_eq!(
+            (named.backoff.floor.as_secs(), quick.backoff.floor.as_secs()),
+            (0, 5)
+        );
+        assert!(
+            named.kill_after > Duration::from_secs(2),
+            "longer than the grace period"
+        );
+    }
+}
