@@ -82,8 +82,10 @@ pub struct TunnelParams {
     pub ingress: PathBuf,
     /// Which tunnel.
     pub kind: Kind,
-    /// This program and no other; otherwise `cloudflared` is looked for before every start.
+    /// This program and no other; otherwise `name` is looked for before every start.
     pub binary: Option<PathBuf>,
+    /// What the program is called.
+    pub name: String,
     /// Where to look, in the form of PATH; ours and the usual places if not given.
     pub search_path: Option<OsString>,
     /// How often a quick tunnel may be asked for.
@@ -99,6 +101,7 @@ impl TunnelParams {
             ingress,
             kind,
             binary: None,
+            name: "cloudflared".to_owned(),
             search_path: None,
             pauses: QuickPauses::default(),
         }
@@ -176,7 +179,7 @@ impl Cloudflared {
             Some(search) => (Some(search), false),
             None => (ours.as_ref(), true),
         };
-        binary::find(&["cloudflared"], search.map(OsString::as_os_str), wide)
+        binary::find(&[&self.params.name], search.map(OsString::as_os_str), wide)
     }
 
     /// The secret can be used; for those who want to know before anything starts.

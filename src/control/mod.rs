@@ -13,7 +13,7 @@ use std::{future::Future, path::PathBuf, pin::Pin};
 
 use tokio::sync::mpsc;
 
-use protocol::{ChildAct, LogSource, Problem, Progress, Status};
+use protocol::{ChildAct, LogSource, Problem, Progress, Status, TunnelReport};
 
 /// A boxed future.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -32,6 +32,8 @@ pub trait Operations: Send + Sync + 'static {
     fn agents(&self) -> Pending<'_, serde_json::Value>;
     /// Starts, stops or restarts a child.
     fn act(&self, child: String, act: ChildAct) -> Pending<'_, Result<(), Problem>>;
+    /// The way in from outside; `check`: ask the public address first whether it leads to us.
+    fn tunnel(&self, check: bool) -> Pending<'_, Result<TunnelReport, Problem>>;
     /// Live events, one JSON object a line.
     fn events(&self) -> Lines;
     /// Log lines of one source: the newest `lines`, then what follows if asked.

@@ -12,6 +12,7 @@ mod settings;
 mod status;
 mod streams;
 mod transfer;
+mod tunnel;
 
 use std::{
     fs,
@@ -35,6 +36,7 @@ Examples:
   maestroctl status --wait ready       for scripts: returns once all is ready
   maestroctl logs -f redis             what redis-server prints
   maestroctl restart redis
+  maestroctl tunnel status --check     does the public address lead to this hub?
   maestroctl events -f | jq .event     what goes on, one JSON object a line
   maestroctl agent run --session sess_1 -- claude    run an agent that the hub looks after
   maestroctl import ~/.maestro/data    take over from the Node server
@@ -81,6 +83,8 @@ enum Command {
     Agents(agents::AgentsArgs),
     /// Events as they happen
     Events(streams::EventsArgs),
+    /// The way in from outside: its address, how it is doing, and setting it up
+    Tunnel(tunnel::TunnelArgs),
     /// The configuration: show the daemon's, check a file, reload
     Config(settings::SettingsArgs),
     /// Read the JSON data directory of the Node server (nothing there is changed; can be repeated)
@@ -98,6 +102,8 @@ enum Command {
 /// What every command needs to know.
 pub struct Context {
     loaded: Result<Loaded, ConfigError>,
+    /// The file named on the command line.
+    config_file: Option<PathBuf>,
     socket: PathBuf,
     last_status: PathBuf,
     server_url_file: PathBuf,
@@ -137,6 +143,7 @@ impl Context {
             heartbeat: config
                 .as_ref()
                 .map_or(HEARTBEAT, |config| config.presence.heartbeat),
+            config_file: cli.config.clone(),
             loaded,
         }
     }
@@ -170,6 +177,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Restart(args) => child::run(&context, args, ChildAct::Restart).await,
         Command::Agents(args) => agents::run(&context, args).await,
         Command::Events(args) => streams::events(&context, args).await,
+        Command::Tunnel(args) => tunnel::run(&context, args).await,
         Command::Config(args) => settings::run(&context, args).await,
         Command::Import(args) => transfer::import(&context, args).await,
         Command::Export(args) => transfer::export(&context, args).await,

@@ -6,7 +6,7 @@ use std::{io::IsTerminal, net::SocketAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use tokio::{
     net::TcpListener,
-    sync::{broadcast, mpsc},
+    sync::{broadcast, mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -41,6 +41,7 @@ use super::{
     server_url::ServerUrl,
     settings,
     start::Ground,
+    tunnel,
 };
 
 /// Transitions of children that may wait for whoever logs them.
@@ -103,10 +104,15 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let (transitions, seen) = broadcast::channel(TRANSITIONS);
     let redis = match choice {
         redis::Choice::Managed => {
+            let transitions = transitions.clone();
             Some(redis::start(&config, &ground.owner, hub.readiness(), &children, transitions).await?)
         }
         redis::Choice::Off { .. } | redis::Choice::External => None,
     };
+    // Nobody can be paired yet, so nobody says when to close: it follows the configuration alone.
+    let (_, may_come_in) = watch::channel(true);
+    let groups = (&children, &background);
+    let tunnel = tunnel::start(&config, &ground.owner, &hub, may_come_in, groups, transitions).await?;
     let loaded = Arc::new(ArcSwap::from_pointee(ground.loaded.clone()));
     let operated = redis.iter().map(|handle| Child {
         name: redis::NAME,
@@ -117,6 +123,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         hub.clone(),
         stock.clone(),
         operated.collect(),
+        tunnel.clone(),
         fixed,
         loaded.clone(),
         ground.logging.recent.clone(),
@@ -136,6 +143,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         store: stock.store,
         server_url,
         redis,
+        tunnel,
         children,
         presence,
         background,

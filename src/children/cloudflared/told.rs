@@ -60,6 +60,10 @@ pub fn told(code: &str) -> Option<(&'static str, &'static str)> {
             "Cloudflare says that nobody is connected for the public address (530, 1033)",
             "check that the host name's DNS route names this tunnel: maestroctl tunnel setup",
         ),
+        "ingress_dead" => (
+            "the tunnel leads here, but the hub's ingress socket does not answer",
+            "restart maestrod; if this stays, `maestroctl logs` says why",
+        ),
         "foreign_answer" => (
             "the public address answers, but not from this hub",
             "if Cloudflare Access or another gate stands before it, let /health pass; else correct tunnel.url",

@@ -180,18 +180,6 @@ fn values_that_cannot_work_together_are_refused() {
             "[presence]\nttl = \"5s\"",
             "presence.ttl: 5s is not longer than presence.heartbeat (10s)",
         ),
-        (
-            "[tunnel]\nmode = \"token\"\nurl = \"https://h\"",
-            "token, and tunnel.token_file is not set",
-        ),
-        (
-            "[tunnel]\nmode = \"external\"",
-            "external, and external_url is not set",
-        ),
-        (
-            "[tunnel]\nmode = \"named\"",
-            "named, and tunnel.hostname is not set",
-        ),
     ] {
         let found = problems(text);
         assert!(found.iter().any(|p| p.contains(said)), "{text:?}: {found:?}");
