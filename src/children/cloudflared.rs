@@ -21,8 +21,8 @@ use super::{
     files,
 };
 use crate::supervisor::{
-    Backoff, Blocked, BoxFuture, ChildSpec, Code, ExitReport, Facts, Fault, Invocation, Outcome, Policy,
-    Program,
+    Backoff, Blocked, BoxFuture, ChildSpec, Code, ExitReport, Facts, Fault, Invocation, Outcome, Output,
+    Policy, Program,
 };
 
 mod ask;
@@ -123,12 +123,23 @@ pub struct Cloudflared {
 struct Seen {
     run: RunNote,
     pauses: Pauses,
+    output: Option<Output>,
     growth: Growth,
     was_connected: bool,
     version: Option<String>,
     astray: Option<Code>,
     /// What a change of is a sign that something was done about a block.
     causes: Vec<Option<Stamp>>,
+}
+
+impl Seen {
+    fn written(&self) -> u64 {
+        self.output.as_ref().map_or(0, Output::written)
+    }
+
+    fn floods(&mut self) -> bool {
+        self.growth.floods(self.written(), Instant::now())
+    }
 }
 
 impl Cloudflared {
@@ -139,7 +150,8 @@ impl Cloudflared {
         let seen = Seen {
             run: notes.run(),
             pauses: notes.pauses(),
-            growth: Growth::new(words.len(), Instant::now()),
+            output: None,
+            growth: Growth::new(0, Instant::now()),
             was_connected: false,
             version: None,
             astray: None,
@@ -256,7 +268,7 @@ impl Cloudflared {
         };
         self.notes.write_run(&run).map_err(unwritable)?;
         let pauses = self.seen(|seen| {
-            seen.growth = Growth::new(run.log_from, Instant::now());
+            seen.growth = Growth::new(seen.written(), Instant::now());
             seen.run = run;
             (seen.was_connected, seen.version, seen.astray) = (false, None, None);
             seen.pauses.began_ms = note::now_ms();
@@ -315,9 +327,8 @@ impl Cloudflared {
     }
 
     async fn ask(&self) -> (Outcome, Facts) {
-        let length = self.words.len();
         let (run, was_connected, floods, astray) = self.seen(|seen| {
-            let floods = seen.growth.floods(length, Instant::now());
+            let floods = seen.floods();
             (seen.run.clone(), seen.was_connected, floods, seen.astray.clone())
         });
         if run.port == 0 {
@@ -419,6 +430,13 @@ fn free_port() -> io::Result<u16> {
 }
 
 impl Program for Cloudflared {
+    fn attach(&self, output: &Output) {
+        self.seen(|seen| {
+            seen.output = Some(output.clone());
+            seen.growth = Growth::new(output.written(), Instant::now());
+        });
+    }
+
     fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(conf::text(&self.params));

@@ -296,11 +296,13 @@ impl Tunnel {
     /// A quick tunnel has another address at each start.
     async fn follow_name(self, stop: CancellationToken) {
         let Some(child) = &self.inner.child else { return };
-        let mut host = child.program.quick_host();
+        let (mut host, mut status) = (child.program.quick_host(), child.handle.watch());
         loop {
+            let lives = status.borrow_and_update().pid.is_some();
             let url = host
                 .borrow_and_update()
                 .as_ref()
+                .filter(|_| lives)
                 .and_then(|host| PublicUrl::parse(&format!("https://{host}")));
             let changed = self.inner.public.send_if_modified(|known| {
                 let changed = *known != url;
@@ -313,6 +315,7 @@ impl Tunnel {
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = host.changed() => if changed.is_err() { return },
+                changed = status.changed() => if changed.is_err() { return },
             }
         }
     }
