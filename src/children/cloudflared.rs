@@ -4,13 +4,13 @@
 //! Deliberately not here: whether a tunnel is wanted, what its public address is good for, and asking that address.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     io,
     net::{Ipv4Addr, TcpListener},
     os::unix::ffi::OsStrExt,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Mutex, PoisonError},
+    time::Instant,
 };
 
 use sha2::{Digest, Sha256};
@@ -21,32 +21,29 @@ use super::{
     files,
 };
 use crate::supervisor::{
-    Backoff, Blocked, BoxFuture, ChildSpec, Code, ExitReport, Facts, Fault, Invocation, Outcome, Output,
-    Policy, Program,
+    Blocked, BoxFuture, Code, ExitReport, Facts, Fault, Invocation, Outcome, Output, Program,
 };
 
 mod ask;
+mod command;
 mod conf;
 mod ends;
 mod judge;
 mod note;
+mod patience;
+mod probing;
 mod secret;
 mod told;
 mod words;
 
+pub use self::{note::QuickPauses, patience::cloudflared, told::told};
 use self::{
-    judge::{Known, TAIL},
     note::{Notes, Pauses, RunNote},
     words::{Growth, Words},
 };
-pub use self::{note::QuickPauses, told::told};
 
 /// The child's name: of its files, in logs and for operators.
 pub const TUNNEL: &str = "tunnel";
-/// A quick tunnel starts only if it is given a target; the rules of its configuration win over it. Nothing listens there.
-const DUMMY_TARGET: &str = "http://127.0.0.1:1";
-/// What its first lines hold: its version.
-const HEAD: u64 = 4 << 10;
 
 /// Which tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -279,40 +276,9 @@ impl Cloudflared {
         }
         Ok(Invocation {
             program,
-            args: self.args(port),
+            args: command::args(&self.params.kind, &self.conf_path(), port),
             env: Vec::new(),
         })
-    }
-
-    fn args(&self, port: u16) -> Vec<OsString> {
-        let metrics = format!("127.0.0.1:{port}");
-        let conf = self.conf_path();
-        let fixed: [&OsStr; 13] = [
-            "tunnel".as_ref(),
-            "--no-autoupdate".as_ref(),
-            "--config".as_ref(),
-            conf.as_ref(),
-            "--metrics".as_ref(),
-            metrics.as_ref(),
-            "--grace-period".as_ref(),
-            "2s".as_ref(),
-            "--output".as_ref(),
-            "json".as_ref(),
-            "--loglevel".as_ref(),
-            "info".as_ref(),
-            match self.params.kind {
-                Kind::Quick => "--url".as_ref(),
-                Kind::Named { .. } | Kind::Token { .. } => "run".as_ref(),
-            },
-        ];
-        let mut args: Vec<OsString> = fixed.into_iter().map(OsStr::to_owned).collect();
-        match &self.params.kind {
-            Kind::Quick => args.push(DUMMY_TARGET.into()),
-            // Which one it is, and its secret, are in the configuration.
-            Kind::Named { .. } => {}
-            Kind::Token { file, .. } => args.extend(["--token-file".into(), file.clone().into_os_string()]),
-        }
-        args
     }
 
     /// Of what can be looked at, what a change of may mend a refusal.
@@ -324,87 +290,6 @@ impl Cloudflared {
     fn causes(&self, program: &std::path::Path) -> Vec<Option<Stamp>> {
         let secret = secret::file(&self.params.kind).map(binary::stamp);
         vec![binary::stamp(program), secret.flatten()]
-    }
-
-    async fn ask(&self) -> (Outcome, Facts) {
-        let (run, was_connected, floods, astray) = self.seen(|seen| {
-            let floods = seen.floods();
-            (seen.run.clone(), seen.was_connected, floods, seen.astray.clone())
-        });
-        if run.port == 0 {
-            return (Outcome::miss("no_note"), Facts::new());
-        }
-        let known = Known {
-            port: run.port,
-            connector: run.connector.clone(),
-            was_connected,
-            floods,
-            astray,
-        };
-        let heard = ask::get(run.port, "/ready").await;
-        let words = self.words.last(run.log_from, TAIL);
-        let (outcome, mut facts) = judge::judge(&heard, &words, &known);
-        if facts.is_empty() {
-            return (outcome, facts);
-        }
-        self.learn(&outcome, &facts, &run);
-        if let Some(version) = self.version(&run) {
-            facts.insert("version".into(), version);
-        }
-        if self.is_quick()
-            && let Some(host) = self.learn_host(run.port).await
-        {
-            facts.insert("url".into(), format!("https://{host}"));
-        }
-        (outcome, facts)
-    }
-
-    /// The connector is noted for those who come after us; what works ends a rate limit.
-    fn learn(&self, outcome: &Outcome, facts: &Facts, run: &RunNote) {
-        let connector = facts.get("connector").cloned();
-        let (note, pauses) = self.seen(|seen| {
-            if seen.run.port != run.port {
-                return (None, None); // the answer of an earlier run
-            }
-            let fresh = seen.run.connector.is_none() && connector.is_some();
-            if fresh {
-                seen.run.connector = connector;
-            }
-            let connected = matches!(outcome, Outcome::Ok | Outcome::Impaired { .. })
-                && facts.get("connections").is_some_and(|count| count != "0");
-            seen.was_connected |= connected;
-            let ended = connected && seen.pauses.works();
-            (
-                fresh.then(|| seen.run.clone()),
-                ended.then(|| seen.pauses.clone()),
-            )
-        });
-        if let Some(Err(err)) = note.map(|note| self.notes.write_run(&note)) {
-            tracing::debug!(%err, "the tunnel's connector could not be noted");
-        }
-        if let Some(pauses) = pauses {
-            self.notes.write_pauses(&pauses);
-        }
-    }
-
-    fn version(&self, run: &RunNote) -> Option<String> {
-        let known = self.seen(|seen| seen.version.clone());
-        if known.is_some() {
-            return known;
-        }
-        let version = judge::version(&self.words.first(run.log_from, HEAD));
-        self.seen(|seen| seen.version = version.clone());
-        version
-    }
-
-    async fn learn_host(&self, port: u16) -> Option<String> {
-        let host = judge::quick_host(&ask::get(port, "/quicktunnel").await)?;
-        self.quick_host.send_if_modified(|known| {
-            let changed = known.as_ref() != Some(&host);
-            *known = Some(host.clone());
-            changed
-        });
-        Some(host)
     }
 
     fn is_cleared(&self, why: &Blocked) -> bool {
@@ -441,7 +326,7 @@ impl Program for Cloudflared {
         let mut hash = Sha256::new();
         hash.update(conf::text(&self.params));
         // All arguments but the port, which is another one each time.
-        for arg in self.args(0) {
+        for arg in command::args(&self.params.kind, &self.conf_path(), 0) {
             hash.update(arg.as_bytes());
             hash.update([0]);
         }
@@ -506,56 +391,6 @@ impl Program for Cloudflared {
     }
 }
 
-/// The patience that cloudflared gets (SUPERVISION 4.3).
-///
-/// A lost connection is its own business for longer than its own longest pause (64 s); a quick tunnel gets twice that,
-/// because its address is lost with it. A restart for it happens once in five minutes at most. One that is hung is found
-/// within 8 s and replaced 10 s later.
-pub fn policy(kind: &Kind) -> Policy {
-    let secs = Duration::from_secs;
-    let quick = *kind == Kind::Quick;
-    Policy {
-        start_timeout: secs(60),
-        ready_probe: vec![
-            (secs(2), Duration::from_millis(50)),
-            (Duration::MAX, Duration::from_millis(500)),
-        ],
-        adopt_timeout: secs(10),
-        live_interval: secs(5),
-        // Above the time for connecting and for two answers.
-        probe_timeout: secs(6),
-        misses: 3,
-        degraded_limit: if quick { secs(180) } else { secs(90) },
-        degraded_limit_after_nudge: secs(20),
-        hung_limit: secs(10),
-        min_restart_interval: secs(300),
-        // Above the grace period that it was given.
-        kill_after: secs(4),
-        backoff: Backoff {
-            floor: if quick {
-                QuickPauses::default().between
-            } else {
-                Duration::ZERO
-            },
-            ..Backoff::default()
-        },
-        ..Policy::default()
-    }
-}
-
-/// The spec of cloudflared as a child.
-pub fn cloudflared(tunnel: Arc<Cloudflared>) -> ChildSpec {
-    let params = tunnel.params.clone();
-    let policy = policy(&params.kind);
-    let spec = ChildSpec::new(TUNNEL, tunnel, params.state_dir, params.log_dir);
-    ChildSpec {
-        policy,
-        // Rather this than redis: it comes back without losing anything.
-        oom_score_adj: Some(300),
-        ..spec
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -567,33 +402,6 @@ mod tests {
             "/run/m/i.sock".into(),
             kind,
         ))
-    }
-
-    fn line(kind: Kind) -> String {
-        let args: Vec<_> = tunnel(kind)
-            .args(7)
-            .iter()
-            .map(|arg| arg.to_string_lossy().into_owned())
-            .collect();
-        args.join(" ")
-    }
-
-    #[test]
-    fn every_command_line_names_our_configuration_and_no_secret() {
-        let common = "tunnel --no-autoupdate --config /srv/m/cloudflared/config.yml --metrics 127.0.0.1:7 \
-                      --grace-period 2s --output json --loglevel info";
-        assert_eq!(line(Kind::Quick), format!("{common} --url http://127.0.0.1:1"));
-        let token = Kind::Token {
-            file: "/etc/t".into(),
-            hosts: vec![],
-        };
-        assert_eq!(line(token), format!("{common} run --token-file /etc/t"));
-        let named = Kind::Named {
-            id: "i".into(),
-            credentials: "/c".into(),
-            hosts: vec![],
-        };
-        assert_eq!(line(named), format!("{common} run"));
     }
 
     #[test]
@@ -610,28 +418,5 @@ mod tests {
         assert_ne!(tunnel(token("b.example")).fingerprint(), first);
         std::fs::write(&file, "two").expect("written");
         assert_ne!(tunnel(token("a.example")).fingerprint(), first);
-    }
-
-    #[test]
-    fn the_patience_is_that_of_the_specification() {
-        let named = policy(&Kind::Token {
-            file: "/t".into(),
-            hosts: vec![],
-        });
-        let quick = policy(&Kind::Quick);
-        assert_eq!(
-            (named.degraded_limit.as_secs(), quick.degraded_limit.as_secs()),
-            (90, 180)
-        );
-        assert_eq!(named.degraded_limit_after_nudge.as_secs(), 20);
-        assert_eq!(named.min_restart_interval.as_secs(), 300);
-        assert_eq!(
-            (named.backoff.floor.as_secs(), quick.backoff.floor.as_secs()),
-            (0, 5)
-        );
-        assert!(
-            named.kill_after > Duration::from_secs(2),
-            "longer than the grace period"
-        );
     }
 }

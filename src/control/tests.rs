@@ -129,6 +129,16 @@ async fn open() -> Desk {
 }
 
 #[tokio::test]
+async fn the_way_in_is_reported_and_a_check_that_cannot_be_made_says_why() {
+    let desk = open().await;
+    let mut client = Client::connect(&desk.path).await.unwrap();
+    assert!(client.tunnel(false).await.unwrap().trial);
+    let refused = client.tunnel(true).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Refused(problem) if problem.code == "no_address"));
+    desk.group.close(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
 async fn an_operator_asks_and_is_answered() {
     let desk = open().await;
     let mut client = Client::connect(&desk.path).await.unwrap();

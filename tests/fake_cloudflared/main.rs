@@ -5,6 +5,7 @@
 mod account;
 mod args;
 mod control;
+mod edge;
 mod ingress;
 mod life;
 mod log;

@@ -195,3 +195,23 @@ fn a_directory_too_deep_for_sockets_is_refused_before_anything_fails_on_it() {
         "{found:?}"
     );
 }
+
+#[test]
+fn a_tunnel_that_lacks_something_is_warned_of_and_the_rest_is_valid() {
+    for (text, key) in [
+        (
+            "[tunnel]\nmode = \"token\"\nurl = \"https://h\"",
+            "tunnel.token_file",
+        ),
+        ("[tunnel]\nmode = \"external\"", "external_url"),
+        ("[tunnel]\nmode = \"named\"", "tunnel.hostname"),
+    ] {
+        let loaded = file(text).expect("the hub works without a tunnel");
+        let said = format!("{key} is not set: the tunnel stays closed");
+        assert!(
+            loaded.warnings.iter().any(|warning| warning.contains(&said)),
+            "{text}: {:?}",
+            loaded.warnings
+        );
+    }
+}

@@ -74,8 +74,8 @@ pub(super) fn component(seen: &Seen) -> Component {
                 .as_deref()
                 .filter(|_| !entry.state.is_fine())
                 .and_then(told);
-            entry.detail = facts(seen, words.map(|(why, _)| why));
-            entry.remedy = entry.remedy.or(words.map(|(_, remedy)| remedy.to_owned()));
+            entry.detail = facts(seen);
+            entry.remedy = entry.remedy.or(words.map(said));
             entry
         }
         // Only a tunnel that we run can be held, and it has a child.
@@ -94,14 +94,19 @@ fn external(seen: &Seen) -> Component {
         name: TUNNEL.into(),
         state: if degraded { State::Degraded } else { State::Ready },
         reason: Some(astray.unwrap_or("external").to_owned()),
-        detail: facts(seen, words.map(|(why, _)| why)),
-        remedy: words.map(|(_, remedy)| remedy.to_owned()),
+        detail: facts(seen),
+        remedy: words.map(said),
         ..Component::default()
     }
 }
 
-/// Address, kind, connections; then what is wrong.
-fn facts(seen: &Seen, wrong: Option<&str>) -> String {
+/// What is wrong, and what to do.
+fn said((why, remedy): (&str, &str)) -> String {
+    format!("{why}: {remedy}")
+}
+
+/// Address, kind, connections.
+fn facts(seen: &Seen) -> String {
     let connections = seen.connections();
     let kind = match seen.mode {
         "quick" => "quick, trial".to_owned(),
@@ -122,7 +127,6 @@ fn facts(seen: &Seen, wrong: Option<&str>) -> String {
         Some(kind),
         count,
         version.map(|version| format!("version {version}")),
-        wrong.map(str::to_owned),
         unreachable,
     ]
     .into_iter()
