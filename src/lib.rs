@@ -12,12 +12,13 @@ pub mod bus; // delivers committed events
 pub mod locks; // leases with fencing numbers
 pub mod manifest; // manifests of spawned sessions: our own, or the external program's
 pub mod mail; // where mail is kept: embedded, or in Redis Streams
-pub mod children; // the programs we keep running: redis-server
+pub mod children; // the programs we keep running: redis-server, cloudflared
 pub mod clock; // the only wall clock
 pub mod skills; // folders with a SKILL.md, found where agents look for them
 pub mod store; // durable state: one SQLite file, with the records in memory
 
 pub mod presence; // is the agent alive
+pub mod tunnel; // the way in from outside: which one, whether it is wanted, its address, whether that leads to us
 pub mod hub; // everything clients see
 pub mod control; // the local socket: what an operator may ask of the running daemon
 pub mod ctl; // maestroctl: one file per command, a call and a rendering

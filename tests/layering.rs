@@ -46,6 +46,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("access", &["domain", "ports", "app", "sqlite", "shutdown"]),
+    (
+        "tunnel",
+        &["access", "children", "supervisor", "config", "shutdown"],
+    ),
     // The bus has one kind of subscription, so there is no port for it.
     (
         "hub",

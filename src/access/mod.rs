@@ -7,6 +7,7 @@ mod code;
 mod credential;
 mod devices;
 mod gate;
+pub mod nonce;
 mod pairing;
 mod public_url;
 mod rate;

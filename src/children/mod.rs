@@ -3,6 +3,11 @@
 //! How patiently they are restarted is the supervisor's business; which of them run is the daemon's.
 
 mod binary;
+mod cloudflared;
+mod files;
 mod redis;
 
+pub use self::cloudflared::{
+    Cloudflared, Kind as TunnelKind, QuickPauses, TUNNEL, TunnelParams, cloudflared, told as tunnel_told,
+};
 pub use self::redis::{Fsync, Login, Redis, RedisError, RedisParams, Tcp, redis_server};

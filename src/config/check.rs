@@ -154,9 +154,12 @@ fn tunnel(config: &Config, reader: &mut Reader<'_>) {
         }
         TunnelMode::External => vec![missing(public, "external_url")],
     };
+    // The way in from outside stays shut, and the rest runs: a hub that is down is no safer than one without a tunnel.
     for key in needed.into_iter().flatten() {
-        let message = format!("{}, and {key} is not set", tunnel.mode.as_str());
-        refuse(reader, "tunnel.mode", message, &format!("set {key}"));
+        let mode = tunnel.mode.as_str();
+        reader.warnings.push(format!(
+            "tunnel.mode is {mode}, and {key} is not set: the tunnel stays closed"
+        ));
     }
     if tunnel.mode == TunnelMode::Off && public {
         reader

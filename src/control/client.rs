@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use tokio::{net::UnixStream, time::timeout};
 
-use super::protocol::{ChildAct, Problem, Progress, Status};
+use super::protocol::{ChildAct, Problem, Progress, Status, TunnelReport};
 
 /// An answer has to begin within this time: the daemon is on this machine and answers from memory.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -98,6 +98,15 @@ impl Client {
             buffer: BytesMut::new(),
             ended: false,
         })
+    }
+
+    /// The way in from outside; `check`: asked first whether it leads to the daemon.
+    pub async fn tunnel(&mut self, check: bool) -> Result<TunnelReport, ClientError> {
+        if check {
+            self.post("/v1/tunnel/check").await
+        } else {
+            self.get("/v1/tunnel").await
+        }
     }
 
     /// Starts, stops or restarts a child.

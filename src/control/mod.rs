@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 pub use devices::DeviceDesk;
 
-use protocol::{ChildAct, LogSource, Problem, Progress, Status};
+use protocol::{ChildAct, LogSource, Problem, Progress, Status, TunnelReport};
 
 /// A boxed future.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -37,6 +37,8 @@ pub trait Operations: Send + Sync + 'static {
     fn device_desk(&self) -> &dyn DeviceDesk;
     /// Starts, stops or restarts a child.
     fn act(&self, child: String, act: ChildAct) -> Pending<'_, Result<(), Problem>>;
+    /// The way in from outside; `check`: ask the public address first whether it leads to us.
+    fn tunnel(&self, check: bool) -> Pending<'_, Result<TunnelReport, Problem>>;
     /// Live events, one JSON object a line.
     fn events(&self) -> Lines;
     /// Log lines of one source: the newest `lines`, then what follows if asked.

@@ -212,6 +212,50 @@ pub struct Places {
     pub config_file: Option<String>,
 }
 
+/// The way in from outside.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TunnelReport {
+    /// `off`, `quick`, `named`, `token`, `external`.
+    pub mode: String,
+    /// The same as in the status.
+    pub state: State,
+    /// The public address, while it is known.
+    pub url: Option<String>,
+    /// A quick tunnel: no promise, and another address at each start.
+    pub trial: bool,
+    /// Connections to Cloudflare.
+    pub connections: u32,
+    /// Why it is in this state, for scripts.
+    pub reason: Option<String>,
+    /// The same for people, with what is known besides.
+    pub detail: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+    /// The socket that its origin has to be.
+    pub ingress: String,
+    /// The latest question to the public address, if there was one.
+    pub checked: Option<TunnelCheck>,
+}
+
+/// A question to the public address whether it leads to this very process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TunnelCheck {
+    /// When, milliseconds since the epoch.
+    pub at: i64,
+    /// How long it took.
+    pub took_ms: u64,
+    /// It does.
+    pub ok: bool,
+    /// What else, for scripts: `no_connector`, `wrong_answer`, `ingress_dead`, `foreign_answer`, `unreachable`.
+    pub code: Option<String>,
+    /// What was seen, for people.
+    pub seen: Option<String>,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
 /// What can be done to a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -36,7 +36,7 @@ use crate::shutdown::TaskGroup;
 
 use super::{
     Lines, Operations,
-    protocol::{ChildAct, LogSource, Problem},
+    protocol::{ChildAct, LogSource, Problem, TunnelReport},
 };
 
 /// So many connections at once: an operator's few terminals and scripts.
@@ -139,6 +139,8 @@ fn router(operations: Arc<dyn Operations>, stop: CancellationToken) -> Router {
         .route("/v1/status/watch", get(watch))
         .route("/v1/config", get(config))
         .route("/v1/agents", get(agents))
+        .route("/v1/tunnel", get(tunnel))
+        .route("/v1/tunnel/check", post(tunnel_check))
         .route("/v1/events", get(events))
         .route("/v1/logs/{source}", get(logs))
         .route("/v1/children/{child}/{act}", post(act))
@@ -161,6 +163,21 @@ async fn config(State(desk): State<Desk>) -> Response {
 
 async fn agents(State(desk): State<Desk>) -> Response {
     Json(desk.operations.agents().await).into_response()
+}
+
+async fn tunnel(State(desk): State<Desk>) -> Response {
+    report(desk.operations.tunnel(false).await)
+}
+
+async fn tunnel_check(State(desk): State<Desk>) -> Response {
+    report(desk.operations.tunnel(true).await)
+}
+
+fn report(result: Result<TunnelReport, Problem>) -> Response {
+    match result {
+        Ok(report) => Json(report).into_response(),
+        Err(problem) => refuse(&problem),
+    }
 }
 
 async fn watch(State(desk): State<Desk>) -> Response {

@@ -12,7 +12,7 @@ use super::{
     DeviceDesk, Lines, Operations, Pending,
     client::{Client, ClientError},
     protocol::{
-        ChildAct, LogSource, Problem, Progress, Status,
+        ChildAct, LogSource, Problem, Progress, Status, TunnelReport,
         devices::{
             CodeRef, DeviceAct, DeviceActDone, DeviceList, PairAsk, PairStep, RedeemAnswer, RedeemAsk,
         },
@@ -99,6 +99,20 @@ impl Operations for StandIn {
             if child == "redis" { Ok(()) } else { Err(no) }
         })
     }
+    fn tunnel(&self, check: bool) -> Pending<'_, Result<TunnelReport, Problem>> {
+        Box::pin(async move {
+            let report = TunnelReport {
+                mode: "quick".into(),
+                trial: true,
+                ..TunnelReport::default()
+            };
+            if check {
+                Err(Problem::new("no_address", "no public address is known yet"))
+            } else {
+                Ok(report)
+            }
+        })
+    }
     fn events(&self) -> Lines {
         lines(&["{\"event\":\"task:created\"}"])
     }
@@ -159,6 +173,16 @@ async fn open() -> Desk {
         group,
         _dir: dir,
     }
+}
+
+#[tokio::test]
+async fn the_way_in_is_reported_and_a_check_that_cannot_be_made_says_why() {
+    let desk = open().await;
+    let mut client = Client::connect(&desk.path).await.unwrap();
+    assert!(client.tunnel(false).await.unwrap().trial);
+    let refused = client.tunnel(true).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Refused(problem) if problem.code == "no_address"));
+    desk.group.close(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]

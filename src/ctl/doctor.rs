@@ -1,5 +1,7 @@
 //! `maestroctl doctor`: everything a support thread would ask for, each finding with its remedy.
 
+mod tunnel;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -114,11 +116,9 @@ pub async fn run(context: &Context, args: DoctorArgs) -> Exit {
         &["redis-server", "valkey-server"],
         "without it mail, presence and locks work embedded, on this machine only",
     ));
-    findings.push(program(
-        "cloudflared",
-        &["cloudflared"],
-        "needed only for phones through the tunnel",
-    ));
+    if let Ok(loaded) = &context.loaded {
+        findings.extend(tunnel::findings(&loaded.config, std::env::home_dir().as_deref()));
+    }
     findings.extend(linger());
     findings.push(daemon(context).await);
     let worst = findings.iter().any(|finding| finding.level == Level::Bad);
@@ -230,7 +230,8 @@ fn json_data(dir: &Path) -> Finding {
     }
 }
 
-fn find(names: &[&str]) -> Option<PathBuf> {
+/// The first program of these names in PATH, or where services do not look.
+pub fn find(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places: Vec<PathBuf> = std::env::split_paths(&path)
         .chain(MORE_PLACES.iter().map(PathBuf::from))

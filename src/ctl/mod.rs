@@ -17,6 +17,7 @@ mod settings;
 mod status;
 mod streams;
 mod transfer;
+mod tunnel;
 
 use std::{
     fs,
@@ -41,6 +42,7 @@ Examples:
   maestroctl logs -f redis             what redis-server prints
   maestroctl restart redis
   maestroctl answer sess_1 yes         answer an agent that waits for input
+  maestroctl tunnel status --check     does the public address lead to this hub?
   maestroctl events -f | jq .event     what goes on, one JSON object a line
   maestroctl agent run --session sess_1 -- claude    run an agent that the hub looks after
   maestroctl pair                      a QR code for your phone
@@ -98,6 +100,8 @@ enum Command {
     Lockdown(devices::LockdownArgs),
     /// What was done from outside, and by whom
     Audit(audit::AuditArgs),
+    /// The way in from outside: its address, how it is doing, and setting it up
+    Tunnel(tunnel::TunnelArgs),
     /// The configuration: show the daemon's, check a file, reload
     Config(settings::SettingsArgs),
     /// Read the JSON data directory of the Node server (nothing there is changed; can be repeated)
@@ -115,6 +119,8 @@ enum Command {
 /// What every command needs to know.
 pub struct Context {
     loaded: Result<Loaded, ConfigError>,
+    /// The file named on the command line.
+    config_file: Option<PathBuf>,
     socket: PathBuf,
     last_status: PathBuf,
     server_url_file: PathBuf,
@@ -154,6 +160,7 @@ impl Context {
             heartbeat: config
                 .as_ref()
                 .map_or(HEARTBEAT, |config| config.presence.heartbeat),
+            config_file: cli.config.clone(),
             loaded,
         }
     }
@@ -192,6 +199,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Devices(args) => devices::run(&context, args).await,
         Command::Lockdown(args) => devices::lockdown(&context, args).await,
         Command::Audit(args) => audit::run(&context, args).await,
+        Command::Tunnel(args) => tunnel::run(&context, args).await,
         Command::Config(args) => settings::run(&context, args).await,
         Command::Import(args) => transfer::import(&context, args).await,
         Command::Export(args) => transfer::export(&context, args).await,

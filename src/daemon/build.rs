@@ -6,7 +6,7 @@ use std::{io::IsTerminal, net::SocketAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use tokio::{
     net::TcpListener,
-    sync::{broadcast, mpsc, watch},
+    sync::{broadcast, mpsc},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -36,12 +36,13 @@ use super::{
     Daemon, access as doors,
     exit::StartError,
     greeting::Greeting,
-    ingress::{self, Ingress},
+    ingress::Ingress,
     operator::{Child, Fixed, Operator, Stock},
     redis,
     server_url::ServerUrl,
     settings,
     start::Ground,
+    tunnel,
 };
 
 /// Transitions of children that may wait for whoever logs them.
@@ -87,9 +88,6 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let connections = Connections::new(connection_limits(&config));
     let gateway = Gateway::open(&hub);
     let listeners = serve(sockets, &hub, &gate, &gateway, &connections);
-    // The tunnel tells the address of a quick one here.
-    let (_named, public) = watch::channel(ingress::public_url(&config).unwrap_or_default());
-    let ingress = Ingress::open(&config, &hub, &gateway, public.clone()).await;
     let server_url = ServerUrl::write(&config.data_dir, &url)
         .map_err(|error| StartError::System("write server-url", error))?;
     let listen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -103,14 +101,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
             () = app.send_kept_answers() => {}
         }
     });
-    let fixed = Fixed {
-        listen,
-        owner: ground.owner.to_string(),
-        started_at: hub.app().now().0,
-        redis: choice.told(),
-        ingress: ingress.standing(),
-        public_url: public,
-    };
+    let redis_told = choice.told();
     let presence = presence.map(|reconciler| match &way {
         Some(way) => reconciler.over(Arc::new(redis::presence(&config, way, &background))),
         None => reconciler,
@@ -119,9 +110,22 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let (transitions, seen) = broadcast::channel(TRANSITIONS);
     let redis = match choice {
         redis::Choice::Managed => {
+            let transitions = transitions.clone();
             Some(redis::start(&config, &ground.owner, hub.readiness(), &children, transitions).await?)
         }
         redis::Choice::Off { .. } | redis::Choice::External => None,
+    };
+    let groups = (&children, &background);
+    let may_come_in = hub.devices().open();
+    let tunnel = tunnel::start(&config, &ground.owner, &hub, may_come_in, groups, transitions).await?;
+    let ingress = Ingress::open(&config, &hub, &gateway, &tunnel).await;
+    let fixed = Fixed {
+        listen,
+        owner: ground.owner.to_string(),
+        started_at: hub.app().now().0,
+        redis: redis_told,
+        ingress: ingress.standing(),
+        public_url: tunnel.public_url(),
     };
     let loaded = Arc::new(ArcSwap::from_pointee(ground.loaded.clone()));
     let operated = redis.iter().map(|handle| Child {
@@ -133,6 +137,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         hub.clone(),
         stock.clone(),
         operated.collect(),
+        tunnel.clone(),
         fixed,
         loaded.clone(),
         ground.logging.recent.clone(),
@@ -155,6 +160,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         store: stock.store,
         server_url,
         redis,
+        tunnel,
         children,
         presence,
         background,

@@ -17,6 +17,7 @@ use crate::hub::{
 use crate::private_socket::PrivateSocket;
 use crate::service::logging::Chain;
 use crate::shutdown::TaskGroup;
+use crate::tunnel::Tunnel;
 
 /// Under this name the status has it.
 const NAME: &str = "ingress";
@@ -54,33 +55,25 @@ pub struct Closed {
     remedy: String,
 }
 
-/// The public address, as far as the configuration knows it. None is known of a quick tunnel before it is there.
-///
-/// # Errors
-/// It is one under which no browser would keep a secret.
-pub fn public_url(config: &Config) -> Result<Option<PublicUrl>, Closed> {
-    let written = config.public_url().map(|url| url.as_str().to_owned());
-    let named = || Some(format!("https://{}", config.tunnel.hostname.as_ref()?));
-    let text = match config.tunnel.mode {
-        TunnelMode::Off | TunnelMode::Quick => return Ok(None),
-        TunnelMode::Named => written.or_else(named),
-        TunnelMode::Token | TunnelMode::External => written,
+/// Nothing, if the public address that is configured is one for which browsers keep a secret. That of a quick tunnel is
+/// known only once it is there, and is one.
+fn check_address(config: &Config) -> Result<(), Closed> {
+    let named = matches!(
+        config.tunnel.mode,
+        TunnelMode::Named | TunnelMode::Token | TunnelMode::External
+    );
+    let Some(url) = config.public_url().filter(|_| named) else {
+        return Ok(());
     };
-    let Some(text) = text else {
-        return Err(Closed {
-            why: "it has no public address".to_owned(),
-            remedy: "set tunnel.url".to_owned(),
-        });
-    };
-    let url = PublicUrl::parse(&text).filter(|url| *url.origin() == text);
-    match url {
-        Some(url) if url.origin().starts_with("https://") || is_loopback(&url) => Ok(Some(url)),
+    let url = url.as_str();
+    match PublicUrl::parse(url).filter(|public| public.origin() == url) {
+        Some(public) if public.origin().starts_with("https://") || is_loopback(&public) => Ok(()),
         Some(_) => Err(Closed {
-            why: format!("{text} is not encrypted: no browser keeps a device's secret for it"),
+            why: format!("{url} is not encrypted: no browser keeps a device's secret for it"),
             remedy: "use an https:// address".to_owned(),
         }),
         None => Err(Closed {
-            why: format!("{text} is no address of a whole host"),
+            why: format!("{url} is no address of a whole host"),
             remedy: "set it to https://<host>, without a path".to_owned(),
         }),
     }
@@ -92,14 +85,9 @@ fn is_loopback(url: &PublicUrl) -> bool {
 }
 
 impl Ingress {
-    /// Opens it if the configuration wants one. Call it only while holding the daemon's lock. `public` is told by
-    /// whoever learns the address; until there is one, every name is a wrong one.
-    pub async fn open(
-        config: &Config,
-        hub: &Hub,
-        gateway: &Gateway,
-        public: watch::Receiver<Option<PublicUrl>>,
-    ) -> Self {
+    /// Opens it if the configuration wants one, under the address of `tunnel`; until there is one, every name is a wrong
+    /// one. Call it only while holding the daemon's lock.
+    pub async fn open(config: &Config, hub: &Hub, gateway: &Gateway, tunnel: &Tunnel) -> Self {
         let limits = IngressLimits::default();
         let connections = Connections::new(limits.connections);
         let listeners = TaskGroup::default();
@@ -115,7 +103,7 @@ impl Ingress {
             Ok(Some(socket)) => {
                 let path = socket.path().to_owned();
                 info!(socket = %path.display(), "the ingress listens");
-                let guard = Guard::new(guarding(config, hub, public.clone(), limits));
+                let guard = Guard::new(guarding(config, hub, tunnel, limits));
                 let door = IngressDoor::new(hub.clone(), gateway.clone(), guard);
                 let serving = connections.clone();
                 listeners.spawn(NAME, move |stop| {
@@ -125,7 +113,7 @@ impl Ingress {
             }
         };
         let standing = Standing {
-            public,
+            public: tunnel.public_url(),
             place,
             since: hub.app().now().0,
             hub: hub.clone(),
@@ -141,7 +129,7 @@ impl Ingress {
         if config.tunnel.mode == TunnelMode::Off {
             return Ok(None);
         }
-        public_url(config)?;
+        check_address(config)?;
         let path = config.runtime_dir.join(INGRESS_SOCKET);
         let socket = PrivateSocket::bind(&path).await;
         socket.map(Some).map_err(|error| Closed {
@@ -172,16 +160,12 @@ impl Ingress {
     }
 }
 
-fn guarding(
-    config: &Config,
-    hub: &Hub,
-    public: watch::Receiver<Option<PublicUrl>>,
-    limits: IngressLimits,
-) -> Guarding {
+fn guarding(config: &Config, hub: &Hub, tunnel: &Tunnel, limits: IngressLimits) -> Guarding {
     let mode = config.tunnel.mode;
     Guarding {
         devices: hub.devices().clone(),
-        public,
+        public: tunnel.public_url(),
+        prover: Some(tunnel.prover().clone()),
         // The name of a quick tunnel will be somebody else's soon; what stands behind another proxy is not ours to say.
         stable: matches!(mode, TunnelMode::Named | TunnelMode::Token),
         addresses: match mode {

@@ -18,6 +18,7 @@ mod server_url;
 mod settings;
 mod start;
 mod stop;
+mod tunnel;
 #[cfg(test)]
 mod waiting_tests;
 
@@ -49,6 +50,7 @@ use crate::service::{
 use crate::shutdown::TaskGroup;
 use crate::store::Embedded;
 use crate::supervisor::Handle;
+use crate::tunnel::Tunnel;
 
 use self::{
     ingress::Ingress,
@@ -159,6 +161,7 @@ struct Daemon {
     operator: Operator,
     orders: mpsc::Receiver<Order>,
     redis: Option<Handle>,
+    tunnel: Tunnel,
     children: TaskGroup,
     presence: Option<presence::Reconciler>,
     background: TaskGroup,
@@ -202,6 +205,10 @@ impl Daemon {
         let resumes = sleep::watch(&self.background, sleep::SystemClocks::default(), sleep::TICK);
         if let Some(redis) = self.redis.clone() {
             redis::nudge_on_resume(redis, resumes.clone(), &self.background);
+        }
+        if let Some(cloudflared) = self.tunnel.handle() {
+            redis::nudge_on_resume(cloudflared.clone(), resumes.clone(), &self.background);
+            tunnel::nudge_on_network_change(cloudflared.clone(), &self.background);
         }
         if let Some(presence) = self.presence.take() {
             presence.start(self.hub.app().clone(), &self.background, resumes);
@@ -261,6 +268,8 @@ impl Daemon {
             "store": self.store.database().path(),
             "store_trouble": self.store.database().trouble().map(|trouble| trouble.to_string()),
             "redis": self.redis.as_ref().map(Handle::status),
+            "tunnel": self.tunnel.handle().map(Handle::status),
+            "public_url": self.tunnel.public_url().borrow().as_ref().map(ToString::to_string),
             "background_tasks": self.background.len(),
         })
     }

@@ -4,6 +4,7 @@ mod devices;
 mod log_lines;
 mod report;
 mod transfer;
+mod way_in;
 
 pub use transfer::Stock;
 
@@ -22,13 +23,15 @@ use tracing::{debug, info};
 
 use crate::access::PublicUrl;
 use crate::bus::{Bounds, Delivery, Kind};
+use crate::children::TUNNEL;
 use crate::config::Loaded;
-use crate::control::protocol::{ChildAct, LogSource, Problem, Progress, Status};
+use crate::control::protocol::{ChildAct, LogSource, Problem, Progress, Status, TunnelReport};
 use crate::control::{DeviceDesk, LAST_STATUS, Lines, Operations, Pending};
 use crate::hub::Hub;
 use crate::service::recent::Recent;
 use crate::shutdown::TaskGroup;
 use crate::supervisor::{Handle, Transition};
+use crate::tunnel::Tunnel;
 
 /// The status is written down at least this often, so that a dead daemon's last words have an age.
 const NOTE_PULSE: Duration = Duration::from_secs(60);
@@ -80,6 +83,7 @@ struct Inner {
     hub: Hub,
     stock: Stock,
     children: Vec<Child>,
+    tunnel: Tunnel,
     fixed: Fixed,
     loaded: Arc<ArcSwap<Loaded>>,
     recent: Recent,
@@ -93,6 +97,7 @@ impl Operator {
         hub: Hub,
         stock: Stock,
         children: Vec<Child>,
+        tunnel: Tunnel,
         fixed: Fixed,
         loaded: Arc<ArcSwap<Loaded>>,
         recent: Recent,
@@ -105,6 +110,7 @@ impl Operator {
                     hub,
                     stock,
                     children,
+                    tunnel,
                     fixed,
                     loaded,
                     recent,
@@ -163,12 +169,8 @@ impl Operator {
             .iter()
             .find(|child| child.name == name)
             .ok_or_else(|| {
-                let names: Vec<_> = self.inner.children.iter().map(|child| child.name).collect();
-                let known = if names.is_empty() {
-                    "no child is configured".to_owned()
-                } else {
-                    names.join(", ")
-                };
+                let names = self.inner.children.iter().map(|child| child.name);
+                let known = names.chain([TUNNEL]).collect::<Vec<_>>().join(", ");
                 Problem::new(
                     "unknown_child",
                     format!("maestrod keeps no child called `{name}`"),
@@ -202,6 +204,9 @@ impl Operations for Operator {
 
     fn act(&self, child: String, act: ChildAct) -> Pending<'_, Result<(), Problem>> {
         Box::pin(async move {
+            if child == TUNNEL {
+                return way_in::act(&self.inner.tunnel, act).await;
+            }
             let handle = &self.child(&child)?.handle;
             let done = match act {
                 ChildAct::Start => handle.start().await,
@@ -209,6 +214,20 @@ impl Operations for Operator {
                 ChildAct::Restart => handle.restart().await,
             };
             done.map_err(|ended| Problem::new("stopping", ended.to_string()))
+        })
+    }
+
+    fn tunnel(&self, check: bool) -> Pending<'_, Result<TunnelReport, Problem>> {
+        Box::pin(async move {
+            if check {
+                self.inner
+                    .tunnel
+                    .check()
+                    .await
+                    .map_err(|refusal| way_in::problem(&refusal))?;
+                self.inner.changes.send_modify(|count| *count += 1);
+            }
+            Ok(way_in::report(&self.inner.tunnel.seen()))
         })
     }
 
@@ -249,12 +268,14 @@ impl Operations for Operator {
         let stop = self.inner.hub.stopping().clone();
         match source {
             LogSource::Hub => Ok(log_lines::ours(&self.inner.recent, lines, follow, stop)),
-            LogSource::Child(name) => Ok(log_lines::of_child(
-                self.child(&name)?.handle.output(),
-                lines,
-                follow,
-                stop,
-            )),
+            LogSource::Child(name) => {
+                let tunnel = self.inner.tunnel.handle().filter(|_| name == TUNNEL);
+                let handle = match tunnel {
+                    Some(handle) => handle,
+                    None => &self.child(&name)?.handle,
+                };
+                Ok(log_lines::of_child(handle.output(), lines, follow, stop))
+            }
         }
     }
 

@@ -15,6 +15,10 @@ use super::{
 
 /// What is left of a step's time for saying goodbye to sockets and for answers on their way.
 const GOODBYE: Duration = Duration::from_millis(500);
+/// From the word to clients to the end of the tunnel that carries it (SUPERVISION 4.4).
+const NOTICE_FIRST: Duration = Duration::from_millis(150);
+/// What telling a child's task takes.
+const HAND_OVER: Duration = Duration::from_millis(100);
 /// How much later than planned the process ends whatever hangs.
 const LAST_RESORT: Duration = Duration::from_secs(1);
 /// What the store and a kill get even when nobody has patience: they are quick, unless something is badly wrong.
@@ -41,10 +45,11 @@ impl Daemon {
             background,
             children,
             redis,
+            tunnel,
             desk,
             ..
         } = self;
-        let (children, redis) = (&children, redis.as_ref());
+        let (children, redis, tunnel) = (&children, redis.as_ref(), tunnel.handle());
         let (hub, gateway, connections) = (&hub, &gateway, &connections);
         let (listeners, ingress) = (&listeners, &ingress);
         let (store, background, notifier) = (&store, &background, &ground.notifier);
@@ -66,6 +71,14 @@ impl Daemon {
                 notifier.extend_timeout(limits.exit + LAST_RESORT);
                 connections.finish();
                 ingress.finish();
+            }),
+            Step::new("close the tunnel", NOTICE_FIRST + HAND_OVER, |_| async {
+                if let Some(tunnel) = tunnel {
+                    // The notice to clients leaves first; then it ends beside what follows.
+                    tokio::time::sleep(NOTICE_FIRST).await;
+                    let rest = limits.kill.saturating_sub(NOTICE_FIRST);
+                    tunnel.shut_down_soon(rest).await;
+                }
             }),
             Step::new("answer what was asked", limits.close_clients, |_| async {
                 hub.in_flight().close();
@@ -108,9 +121,10 @@ impl Daemon {
                 }
             }),
             Step::new("kill what is left", limits.exit, |limit| async move {
-                if let Some(redis) = redis.filter(|redis| redis.status().pid.is_some()) {
-                    let _ended = redis.kill().await;
-                    redis.wait(limit, |status| status.pid.is_none()).await;
+                let left = [tunnel, redis].into_iter().flatten();
+                for child in left.filter(|child| child.status().pid.is_some()) {
+                    let _ended = child.kill().await;
+                    child.wait(limit / 2, |status| status.pid.is_none()).await;
                 }
                 children.close(limit).await;
             })

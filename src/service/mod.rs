@@ -7,6 +7,7 @@ pub mod lock;
 mod log_writer;
 pub mod logging;
 pub mod manager;
+pub mod network;
 pub mod notify;
 pub mod recent;
 pub mod rlimit;

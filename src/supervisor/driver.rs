@@ -34,6 +34,7 @@ const NAP: Duration = Duration::from_secs(5);
 /// When `group` is closed without [`Handle::shutdown`], the child is stopped with its policy's patience.
 pub fn supervise(spec: ChildSpec, group: &TaskGroup, transitions: broadcast::Sender<Transition>) -> Handle {
     let output = Output::new(&spec.log_dir, &spec.name, spec.output);
+    spec.program.attach(&output);
     let record = read_record(&spec);
     let status = first_status(&spec, record.as_ref());
     let (status, status_seen) = watch::channel(status);
@@ -248,6 +249,11 @@ impl Driver {
                     ..
                 }
             );
+        let fault = if asked {
+            fault
+        } else {
+            self.spec.program.remember(fault)
+        };
         let record = ExitRecord {
             at_ms: clock::wall_ms(),
             exit,

@@ -175,6 +175,12 @@ pub enum Outcome {
         /// The kernel says that the process is stopped; it will not recover by waiting.
         frozen: bool,
     },
+    /// It is there and lost to its work (an open port that never answers, a loop that floods its log): found at
+    /// once, and it has `Policy::hung_limit` to come to itself.
+    Hung {
+        /// Why.
+        code: Code,
+    },
     /// It answers but cannot do its work, and a restart would not help (disk full, say).
     Impaired {
         /// Why.

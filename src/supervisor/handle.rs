@@ -88,6 +88,13 @@ impl Handle {
             .is_some()
     }
 
+    /// The same without waiting for it: the task ends by itself, KILL comes within `limit`.
+    pub async fn shut_down_soon(&self, limit: Duration) {
+        let kill_after = limit.mul_f64(0.8);
+        // A task that has ended has no child left.
+        let _ended = self.wish(Wish::Shutdown { kill_after }).await;
+    }
+
     async fn wish(&self, wish: Wish) -> Result<(), Ended> {
         self.wishes.send(wish).await.map_err(|_| Ended)
     }

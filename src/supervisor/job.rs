@@ -210,6 +210,11 @@ pub(super) async fn recheck(
     Done::Rechecked { g, cleared }
 }
 
+/// Is there a child of an earlier life? Whoever does not want it has to say so: start it and stop it.
+pub fn is_orphaned(spec: &ChildSpec) -> bool {
+    spec.lock_path().exists() && !lock::is_free(&spec.lock_path()).unwrap_or(true)
+}
+
 /// Asks the child how it is, with a deadline.
 pub(super) async fn probe(
     spec: Arc<ChildSpec>,
@@ -346,7 +351,7 @@ async fn fitness(spec: &ChildSpec, process: &Process) -> (Found, Facts) {
                     facts,
                 );
             }
-            Outcome::Miss { .. } => {}
+            Outcome::Miss { .. } | Outcome::Hung { .. } => {}
         }
         if begin.elapsed() >= limit {
             return (

@@ -53,6 +53,7 @@ pub use self::{
     driver::supervise,
     event::{Blocked, Code, Exit, Fault, Nudge, Outcome, RunId, State, Want},
     handle::{Ended, Handle},
+    job::is_orphaned,
     output::{Follower, Limits, Mark, News, Output},
     policy::{Backoff, Policy},
     record::{Record, Spawned},

@@ -54,6 +54,8 @@ pub struct Output {
     path: Arc<PathBuf>,
     limits: Limits,
     rotations: Arc<AtomicU64>,
+    /// Bytes that were in the file when it was emptied, in all.
+    emptied: Arc<AtomicU64>,
 }
 
 /// A place in the output, through rotations.
@@ -70,6 +72,7 @@ impl Output {
             path: Arc::new(dir.join(format!("{name}.log"))),
             limits,
             rotations: Arc::default(),
+            emptied: Arc::default(),
         }
     }
 
@@ -90,6 +93,11 @@ impl Output {
     /// Bytes in the file being written.
     pub fn len(&self) -> u64 {
         fs::metadata(&*self.path).map_or(0, |file| file.len())
+    }
+
+    /// Bytes ever written, rotations included: grows as fast as the child writes.
+    pub fn written(&self) -> u64 {
+        self.emptied.load(Ordering::Relaxed) + self.len()
     }
 
     /// True if nothing was written since the last rotation.
@@ -147,6 +155,7 @@ impl Output {
             self.copy_aside(length.saturating_sub(keep), keep)?;
         }
         OpenOptions::new().write(true).open(&*self.path)?.set_len(0)?;
+        self.emptied.fetch_add(length, Ordering::Relaxed);
         self.rotations.fetch_add(1, Ordering::Relaxed);
         Ok(true)
     }

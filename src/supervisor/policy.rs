@@ -23,6 +23,8 @@ pub struct Policy {
     pub degraded_limit: Duration,
     /// The same limit when the kernel says the process is stopped: it cannot recover by waiting.
     pub frozen_limit: Duration,
+    /// The same limit for a child that is hung (see `Outcome::Hung`).
+    pub hung_limit: Duration,
     /// The same limit shortly after a wake or a network change, where that is a likely cause.
     pub degraded_limit_after_nudge: Duration,
     /// How long after a wake or a network change the limit above holds.
@@ -70,6 +72,7 @@ impl Default for Policy {
             misses: 3,
             degraded_limit: secs(30),
             frozen_limit: Duration::ZERO,
+            hung_limit: secs(10),
             degraded_limit_after_nudge: secs(30),
             nudge_memory: secs(60),
             wake_pause: secs(5),

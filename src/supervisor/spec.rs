@@ -4,7 +4,7 @@ use std::{ffi::OsString, future::Future, io, path::PathBuf, pin::Pin, sync::Arc,
 
 use super::{
     event::{Blocked, Exit, Fault, Outcome},
-    output::Limits,
+    output::{Limits, Output},
     policy::Policy,
     status::Facts,
 };
@@ -36,6 +36,9 @@ pub struct ExitReport {
 
 /// What the supervisor must know of a program to keep it running. Implementations hold no process.
 pub trait Program: Send + Sync + 'static {
+    /// Told once, before anything else, where the child's output goes.
+    fn attach(&self, _output: &Output) {}
+
     /// Hash of arguments and configuration: an orphan of another fingerprint is replaced, not adopted.
     fn fingerprint(&self) -> String;
 
@@ -48,6 +51,12 @@ pub trait Program: Send + Sync + 'static {
 
     /// What an exit that nobody asked for means. Pure.
     fn classify(&self, report: &ExitReport) -> Fault;
+
+    /// Told once of every end that nobody asked for, before anything follows from it. A program may remember it
+    /// beyond our own life, and demand a longer pause than it said (a rate limit, say).
+    fn remember(&self, fault: Fault) -> Fault {
+        fault
+    }
 
     /// What it means that the program could not be executed. Pure.
     fn classify_spawn(&self, err: &io::Error) -> Fault;

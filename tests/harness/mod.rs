@@ -20,11 +20,13 @@ pub mod daemon;
 pub mod http;
 pub mod place;
 pub mod socket;
+pub mod tunnel;
 
 pub use daemon::{Daemon, Setup};
 pub use http::{Answer, Ask};
 pub use place::Place;
 pub use socket::Socket;
+pub use tunnel::Edge;
 
 use std::{future::Future, time::Duration};
 

@@ -1,18 +1,12 @@
 //! The files and places redis needs, each failure with its meaning.
 
-use std::{
-    fs::{self, DirBuilder, OpenOptions},
-    io::{self, Write},
-    net::TcpListener,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
-};
+use std::{io, net::TcpListener, path::Path};
 
 use super::ends;
+use crate::children::files;
 use crate::supervisor::Fault;
 
-/// Below this a disk counts as full.
-const ROOM: f64 = 8.0 * 1024.0 * 1024.0;
+pub(super) use crate::children::files::{has_room, is_writable};
 
 /// What failing to write `path` means.
 pub(super) fn fault(path: &Path, err: &io::Error) -> Fault {
@@ -24,43 +18,12 @@ pub(super) fn fault(path: &Path, err: &io::Error) -> Fault {
 
 /// Makes sure that the directory is there; what we make is ours alone.
 pub(super) fn private_dir(dir: &Path) -> Result<(), Fault> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|err| fault(dir, &err))
+    files::private_dir(dir).map_err(|err| fault(dir, &err))
 }
 
 /// Replaces the file, readable for us alone.
 pub(super) fn write_private(path: &Path, text: &str) -> Result<(), Fault> {
-    let fresh = path.with_extension("new");
-    let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&fresh)?;
-        file.write_all(text.as_bytes())?;
-        fs::rename(&fresh, path)
-    };
-    write().map_err(|err| fault(path, &err))
-}
-
-/// Can a file be made in `dir`?
-pub(super) fn is_writable(dir: &Path) -> bool {
-    let path = dir.join(".writable");
-    let made = private_dir(dir).is_ok() && fs::write(&path, "x").is_ok();
-    made && fs::remove_file(path).is_ok()
-}
-
-/// Is there room on the disk of `dir`? Yes, if we cannot know.
-pub(super) fn has_room(dir: &Path) -> bool {
-    nix::sys::statvfs::statvfs(dir).map_or(true, |disk| {
-        // In floating point, because the widths of these differ between systems.
-        let free = disk.blocks_available() as f64 * disk.fragment_size() as f64;
-        free >= ROOM
-    })
+    files::write_private(path, text).map_err(|err| fault(path, &err))
 }
 
 /// Could we listen there?

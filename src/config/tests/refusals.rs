@@ -180,18 +180,6 @@ fn values_that_cannot_work_together_are_refused() {
             "[presence]\nttl = \"5s\"",
             "presence.ttl: 5s is not longer than presence.heartbeat (10s)",
         ),
-        (
-            "[tunnel]\nmode = \"token\"\nurl = \"https://h\"",
-            "token, and tunnel.token_file is not set",
-        ),
-        (
-            "[tunnel]\nmode = \"external\"",
-            "external, and external_url is not set",
-        ),
-        (
-            "[tunnel]\nmode = \"named\"",
-            "named, and tunnel.hostname is not set",
-        ),
     ] {
         let found = problems(text);
         assert!(found.iter().any(|p| p.contains(said)), "{text:?}: {found:?}");
@@ -206,4 +194,24 @@ fn a_directory_too_deep_for_sockets_is_refused_before_anything_fails_on_it() {
         found[0].starts_with("runtime_dir: ") && found[0].contains("shorter"),
         "{found:?}"
     );
+}
+
+#[test]
+fn a_tunnel_that_lacks_something_is_warned_of_and_the_rest_is_valid() {
+    for (text, key) in [
+        (
+            "[tunnel]\nmode = \"token\"\nurl = \"https://h\"",
+            "tunnel.token_file",
+        ),
+        ("[tunnel]\nmode = \"external\"", "external_url"),
+        ("[tunnel]\nmode = \"named\"", "tunnel.hostname"),
+    ] {
+        let loaded = file(text).expect("the hub works without a tunnel");
+        let said = format!("{key} is not set: the tunnel stays closed");
+        assert!(
+            loaded.warnings.iter().any(|warning| warning.contains(&said)),
+            "{text}: {:?}",
+            loaded.warnings
+        );
+    }
 }

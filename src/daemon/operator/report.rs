@@ -12,7 +12,7 @@ use crate::domain::Verdict;
 use crate::ports::Clock;
 use crate::supervisor::{self, ChildStatus};
 
-use super::{Child, Inner};
+use super::{Child, Inner, way_in};
 
 impl Inner {
     pub(super) fn status(&self) -> Status {
@@ -29,6 +29,7 @@ impl Inner {
             });
         }
         components.push(self.fixed.ingress.component());
+        components.push(way_in::component(&self.tunnel.seen()));
         Status {
             version: VERSION,
             at,
@@ -194,12 +195,16 @@ impl Inner {
 }
 
 fn child_part(child: &Child) -> Component {
-    let status = child.handle.status();
+    part(child.name, child.required, &child.handle.status())
+}
+
+/// What every child's entry says.
+pub(super) fn part(name: &str, required: bool, status: &ChildStatus) -> Component {
     let millis = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
     Component {
-        name: child.name.into(),
+        name: name.into(),
         state: state(status.state),
-        required: child.required,
+        required,
         since: millis(status.since_ms),
         pid: status.pid.and_then(|pid| u32::try_from(pid).ok()),
         adopted: status.adopted,
@@ -213,7 +218,7 @@ fn child_part(child: &Child) -> Component {
         }),
         next_retry_at: status.next_retry_at_ms.map(millis),
         reason: Some(status.reason.to_string()),
-        detail: facts(&status),
+        detail: facts(status),
         remedy: status.remedy.clone(),
     }
 }

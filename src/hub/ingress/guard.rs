@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, Method, header};
 use cookie::Cookie;
 use tokio::sync::watch;
 
-use crate::access::{Credential, Devices, Origin, PublicUrl};
+use crate::access::{Credential, Devices, Origin, PublicUrl, nonce::Prover};
 use crate::hub::listen::ConnectionLimits;
 
 use super::{
@@ -78,6 +78,8 @@ pub struct Guarding {
     pub devices: Devices,
     /// By which address the world calls us, once that is known. Without one nobody is let in.
     pub public: watch::Receiver<Option<PublicUrl>>,
+    /// Proves to who asks for it that it is this process that answers.
+    pub prover: Option<Prover>,
     /// True if that address is ours to keep.
     pub stable: bool,
     /// How far clients can be told apart.
@@ -224,6 +226,7 @@ mod tests {
         Guard::new(Guarding {
             devices: Devices::default(),
             public: watch::Sender::new(public.and_then(PublicUrl::parse)).subscribe(),
+            prover: None,
             stable: false,
             addresses,
             limits: IngressLimits::default(),

@@ -30,6 +30,10 @@ impl Step<'_> {
                 }
                 self.probe_after(self.policy.live_interval);
             }
+            (Phase::Ready { run, since, .. }, Outcome::Hung { code }) => {
+                self.note_stability(since);
+                self.degrade(run, code, Some(self.degraded_until(Patience::Hung)));
+            }
             (Phase::Ready { run, since, .. }, Outcome::Impaired { code }) => {
                 self.note_stability(since);
                 self.degrade(run, code, None);
@@ -45,6 +49,10 @@ impl Step<'_> {
     pub(super) fn not_ready_yet(&mut self, run: Run, give_up: At, outcome: Outcome) {
         match outcome {
             Outcome::Impaired { code } => return self.degrade(run, code, None),
+            Outcome::Hung { code } => {
+                let give_up = self.degraded_until(Patience::Hung);
+                return self.degrade(run, code, Some(give_up));
+            }
             Outcome::Progress { allow } => {
                 let give_up = give_up.max(run.started + allow);
                 self.child.phase = Phase::Starting { run, give_up };
@@ -64,16 +72,16 @@ impl Step<'_> {
             return self.probe_after(self.policy.live_interval);
         }
         self.note_stability(since);
-        let (code, frozen) = miss_reason(outcome);
-        self.degrade(run, code, Some(self.degraded_until(frozen)));
+        let (code, patience) = miss_reason(outcome);
+        self.degrade(run, code, Some(self.degraded_until(patience)));
     }
 
     pub(super) fn still_degraded(&mut self, run: Run, give_up: Option<At>, outcome: Outcome) {
         let (code, give_up) = match outcome {
             Outcome::Impaired { code } => (code, None),
             outcome => {
-                let (code, frozen) = miss_reason(outcome);
-                let limit = self.degraded_until(frozen);
+                let (code, patience) = miss_reason(outcome);
+                let limit = self.degraded_until(patience);
                 (code, Some(give_up.map_or(limit, |at| at.min(limit))))
             }
         };
@@ -94,11 +102,13 @@ impl Step<'_> {
         self.probe_after(self.policy.live_interval);
     }
 
-    pub(super) fn degraded_until(&self, frozen: bool) -> At {
+    pub(super) fn degraded_until(&self, patience: Patience) -> At {
         let now = self.now.boot;
         let policy = self.policy;
-        if frozen {
-            return now + policy.frozen_limit;
+        match patience {
+            Patience::Frozen => return now + policy.frozen_limit,
+            Patience::Hung => return now + policy.hung_limit,
+            Patience::Silent => {}
         }
         let nudged = self
             .child
@@ -143,12 +153,25 @@ impl Step<'_> {
     }
 }
 
-/// Reason and frozenness of a probe that did not pass.
-fn miss_reason(outcome: Outcome) -> (Code, bool) {
+/// How long a degraded child is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It may come back by itself.
+    Silent,
+    /// The kernel says that it is stopped.
+    Frozen,
+    /// It is there and lost to its work.
+    Hung,
+}
+
+/// Why a probe did not pass, and what that is worth waiting for.
+fn miss_reason(outcome: Outcome) -> (Code, Patience) {
     match outcome {
-        Outcome::Miss { code, frozen } => (code, frozen),
-        Outcome::Progress { .. } => (Code::Borrowed("loading"), false),
-        Outcome::Impaired { code } => (code, false),
-        Outcome::Ok | Outcome::Foreign(_) => (Code::Borrowed("probe"), false),
+        Outcome::Miss { code, frozen: true } => (code, Patience::Frozen),
+        Outcome::Miss { code, frozen: false } => (code, Patience::Silent),
+        Outcome::Hung { code } => (code, Patience::Hung),
+        Outcome::Progress { .. } => (Code::Borrowed("loading"), Patience::Silent),
+        Outcome::Impaired { code } => (code, Patience::Silent),
+        Outcome::Ok | Outcome::Foreign(_) => (Code::Borrowed("probe"), Patience::Silent),
     }
 }

@@ -1,9 +1,9 @@
-//! The first four lessons of the field, and the guard against spinning, as stories.
+//! Lessons of the field (SUPERVISION 2), and the guard against spinning, as stories.
 
 use std::time::Duration;
 
-use super::stories::{Story, launches, ms, secs};
-use crate::supervisor::event::{Event, Exit, Fault, Outcome, State};
+use super::stories::{Story, launches, ms, secs, signals};
+use crate::supervisor::event::{Blow, Event, Exit, Fault, Outcome, State};
 
 #[test]
 fn lesson_1_backoff_forgets_after_a_minute_of_being_ready() {
@@ -112,4 +112,76 @@ fn no_cause_makes_more_than_twenty_spawns_in_five_minutes() {
         (20, State::Backoff, "spawn_guard")
     );
     assert_eq!(launches(&s.wait_for_retry()), 1, "but it comes back by itself");
+}
+
+/// The patience that a named tunnel gets (SUPERVISION 4.3).
+fn tunnel(ready: bool) -> Story {
+    let mut s = if ready { Story::ready() } else { Story::new() };
+    s.policy.degraded_limit = secs(90);
+    s.policy.min_restart_interval = secs(300);
+    s.policy.live_interval = secs(5);
+    s
+}
+
+fn lose(s: &mut Story) {
+    (0..3).for_each(|_| drop(s.pass(secs(5)).probed(Outcome::miss("edge_lost"))));
+    assert_eq!(s.state(), State::Degraded);
+}
+
+#[test]
+fn lesson_19_a_tunnel_lost_for_89_seconds_is_left_alone_and_for_91_is_replaced_once() {
+    let mut s = tunnel(true);
+    lose(&mut s);
+    assert_eq!(signals(&s.pass(secs(89)).alarm()), []);
+    s.probed(Outcome::Ok);
+    assert_eq!((s.state(), s.child.restarts_total), (State::Ready, 0));
+    lose(&mut s);
+    assert_eq!(signals(&s.pass(secs(91)).alarm()), [Blow::Term]);
+    s.exited();
+    s.wait_for_retry();
+    assert_eq!(s.child.restarts_total, 1);
+}
+
+#[test]
+fn a_tunnel_that_stays_lost_is_replaced_once_in_five_minutes() {
+    let mut s = tunnel(true);
+    lose(&mut s);
+    s.pass(secs(91)).alarm();
+    s.exited();
+    s.wait_for_retry();
+    s.launched(8);
+    s.pass(secs(1)).probed(Outcome::Ok);
+    lose(&mut s);
+    assert_eq!(signals(&s.pass(secs(91)).alarm()), [], "not again so soon");
+    assert_eq!(signals(&s.pass(secs(200)).alarm()), [Blow::Term]);
+}
+
+#[test]
+fn a_hung_child_is_found_at_once_and_has_ten_seconds_whatever_came_before() {
+    let mut s = tunnel(true);
+    lose(&mut s);
+    s.pass(secs(91)).alarm();
+    s.exited();
+    s.wait_for_retry();
+    s.launched(8);
+    s.pass(secs(1)).probed(Outcome::Ok);
+    let hung = || Outcome::Hung { code: "hung".into() };
+    s.pass(secs(5)).probed(hung());
+    assert_eq!((s.state(), s.last().reason.as_ref()), (State::Degraded, "hung"));
+    s.pass(secs(5)).probed(hung());
+    assert_eq!(signals(&s.pass(secs(4)).alarm()), []);
+    assert_eq!(signals(&s.pass(secs(1)).alarm()), [Blow::Term]);
+}
+
+#[test]
+fn a_child_that_hangs_while_it_starts_is_not_given_the_whole_time_to_start() {
+    let mut s = tunnel(false);
+    s.policy.start_timeout = secs(60);
+    s.tell(Event::Start);
+    s.launched(7);
+    s.pass(secs(1)).probed(Outcome::Hung {
+        code: "flooding".into(),
+    });
+    assert_eq!(s.state(), State::Degraded);
+    assert_eq!(signals(&s.pass(secs(10)).alarm()), [Blow::Term]);
 }

@@ -218,6 +218,7 @@ impl World {
                 code: code(),
                 frozen: how > 127,
             },
+            7 if how > 127 => Outcome::Hung { code: code() },
             7 => Outcome::Impaired { code: code() },
             _ => Outcome::Foreign(Blocked::new("foreign_redis", "")),
         };

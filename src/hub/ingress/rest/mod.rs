@@ -12,9 +12,14 @@ mod tasks;
 mod team;
 mod who;
 
-use axum::response::Response;
+use axum::{
+    extract::{RawQuery, State},
+    http::HeaderValue,
+    response::Response,
+};
 use serde_json::json;
 
+use crate::access::nonce::{Nonce, PROOF_HEADER};
 use crate::hub::{
     reply,
     routes::{Routes, get},
@@ -40,7 +45,14 @@ pub fn routes() -> Routes<Phone> {
         .merge(actions::routes())
 }
 
-/// A sign of life, and nothing else.
-async fn health() -> Response {
-    reply::ok(&json!({"status": "ok"}))
+/// A sign of life, and nothing else; who shows a nonce gets a proof that it is this process that lives.
+async fn health(State(phone): State<Phone>, RawQuery(query): RawQuery) -> Response {
+    let mut response = reply::ok(&json!({"status": "ok"}));
+    let proof = Nonce::in_query(query.as_deref())
+        .zip(phone.guard.parts.prover.as_ref())
+        .and_then(|(nonce, prover)| HeaderValue::try_from(prover.prove(nonce)).ok());
+    if let Some(proof) = proof {
+        response.headers_mut().insert(PROOF_HEADER, proof);
+    }
+    response
 }
