@@ -37,7 +37,7 @@ use crate::skills::Skills;
 use crate::sqlite::Database;
 use crate::store;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 struct NoManifests;
 
@@ -49,15 +49,15 @@ impl Manifests for NoManifests {
 }
 
 /// Everything but the process around it.
-struct House {
-    app: App,
+pub(super) struct House {
+    pub(super) app: App,
     waiters: Arc<MailWaiters>,
-    bus: Local,
+    pub(super) bus: Local,
     dir: tempfile::TempDir,
 }
 
 impl House {
-    fn build(mailbox: impl FnOnce(EmbeddedMailbox) -> Arc<dyn Mailbox>) -> Self {
+    pub(super) fn build(mailbox: impl FnOnce(EmbeddedMailbox) -> Arc<dyn Mailbox>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let chapters = [store::CHAPTER, mail::CHAPTER];
@@ -89,6 +89,14 @@ impl House {
         }
     }
 
+    /// The hub over it.
+    pub(super) fn hub(&self, stopping: CancellationToken) -> Hub {
+        let skills = Skills::new(self.dir.path().to_owned(), None);
+        let limits = Limits::default();
+        let (app, bus) = (self.app.clone(), self.bus.clone());
+        Hub::new(app, bus, skills, limits, Readiness::default(), stopping)
+    }
+
     async fn until_waiting(&self, count: usize) {
         let reached = async {
             while self.waiters.len() != count {
@@ -112,15 +120,7 @@ impl Open {
     fn door() -> Self {
         let house = House::build(|mailbox| Arc::new(mailbox));
         let stopping = CancellationToken::new();
-        let readiness = Readiness::default();
-        let hub = Hub::new(
-            house.app.clone(),
-            house.bus.clone(),
-            Skills::new(house.dir.path().to_owned(), None),
-            Limits::default(),
-            readiness,
-            stopping.clone(),
-        );
+        let hub = house.hub(stopping.clone());
         let gate = Arc::new(ArcSwap::from_pointee(Gate::local(Vec::new(), Vec::new())));
         let door = LocalDoor::new(hub.clone(), gate, Gateway::open(&hub));
         let socket = listen::bind(&[Ipv4Addr::LOCALHOST.into()], 0).unwrap().remove(0);
