@@ -16,7 +16,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::domain::Published;
-use crate::ports::EventBus;
+use crate::ports::{Desktops, EventBus};
 
 use super::replay::Replay;
 
@@ -133,11 +133,15 @@ impl Local {
             .count()
     }
 
-    /// How many subscribers of this kind hear everything: they have no filter.
+    /// How many subscribers of this kind hear everything: they have no filter, and keep up.
     pub fn unfiltered(&self, kind: Kind) -> usize {
         let queues = self.shared.read();
         let of_kind = queues.iter().filter(|queue| queue.kind == kind);
-        of_kind.filter(|queue| queue.state().filter.is_none()).count()
+        let hears_all = |queue: &&Arc<Queue>| {
+            let state = queue.state();
+            state.filter.is_none() && state.cut.is_none()
+        };
+        of_kind.filter(hears_all).count()
     }
 
     /// How many subscribers were cut off since the start.
@@ -155,6 +159,13 @@ impl EventBus for Local {
                 self.shared.cut_off.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+}
+
+/// A connection of the raw protocol says nothing of what it is; agents' watchers set a filter, the desktop does not.
+impl Desktops for Local {
+    fn connected(&self) -> bool {
+        self.unfiltered(Kind::Raw) > 0
     }
 }
 
@@ -368,6 +379,25 @@ mod tests {
         );
         one.set_filter(Some(HashSet::new()), "subscribed".into());
         assert_eq!((bus.unfiltered(Kind::Raw), bus.unfiltered(Kind::Ui)), (1, 0));
+    }
+
+    #[test]
+    fn a_desktop_is_who_hears_the_raw_events_of_every_session() {
+        let bus = Local::new();
+        assert!(!bus.connected());
+        let _inside = bus.subscribe(Kind::Inside, ROOMY);
+        let watcher = bus.subscribe(Kind::Raw, ROOMY);
+        assert!(bus.connected());
+        watcher.set_filter(Some(HashSet::new()), "subscribed".into());
+        assert!(!bus.connected());
+        let narrow = Bounds { frames: 1, bytes: 1 };
+        let lost = bus.subscribe(Kind::Raw, narrow);
+        assert!(bus.connected());
+        bus.publish(vec![about("a"), about("a")]);
+        assert!(
+            lost.take(&mut Vec::new(), 1).is_err() && !bus.connected(),
+            "who was cut off hears nothing"
+        );
     }
 
     #[test]

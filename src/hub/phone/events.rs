@@ -34,6 +34,7 @@ pub fn scope(event: &Event) -> Scope {
         | Event::SessionModalAction(_)
         | Event::SessionModalClosed(_)
         | Event::SessionPromptSend { .. }
+        | Event::SessionInputAnswered { .. }
         | Event::NotifyTaskCompleted(_)
         | Event::NotifyTaskFailed(_)
         | Event::NotifyTaskBlocked(_)
@@ -89,6 +90,7 @@ pub fn data(event: &Event) -> Option<Value> {
             "sessionId": prompt.session_id, "mode": prompt.mode,
             "senderSessionId": prompt.sender_session_id, "timestamp": prompt.timestamp,
         })),
+        Event::SessionInputAnswered { answered, .. } => shown(&**answered),
         Event::NotifyTaskCompleted(task) | Event::NotifyTaskFailed(task) | Event::NotifyTaskBlocked(task) => {
             Some(json!({"taskId": task.id, "title": cut(&task.title)}))
         }
@@ -99,14 +101,17 @@ pub fn data(event: &Event) -> Option<Value> {
         Event::NotifySessionCompleted(session) | Event::NotifySessionFailed(session) => {
             Some(json!({"sessionId": session.head.id, "name": cut(&session.head.name)}))
         }
-        Event::NotifyNeedsInput { session, message } => {
+        Event::NotifyNeedsInput {
+            session,
+            message,
+            request,
+        } => {
             let mut data = json!({"sessionId": session.head.id, "name": cut(&session.head.name)});
             if let Some(message) = message {
                 data["message"] = cut(message).into();
             }
-            let needs = session.head.needs_input.value();
-            if let Some(id) = needs.and_then(|needs| needs.extra.get("requestId")) {
-                data["requestId"] = id.clone();
+            if let Some(request) = request {
+                data["requestId"] = request.as_str().into();
             }
             Some(data)
         }
@@ -183,6 +188,7 @@ fn from_elsewhere(remote: &Remote) -> Option<Value> {
             pick(remote, &["sessionId", "modalId", "timestamp"])
         }
         "session:prompt_send" => pick(remote, &["sessionId", "mode", "senderSessionId", "timestamp"]),
+        "session:input_answered" => pick(remote, &["sessionId", "requestId", "how", "timestamp"]),
         "session:spawn" => pick(
             remote,
             &["projectId", "taskIds", "spawnSource", "parentSessionId"],

@@ -95,6 +95,7 @@ fn ours() -> Vec<Event> {
         Event::NotifyNeedsInput {
             session: session(),
             message: Some("which?".into()),
+            request: None,
         },
     ]
 }
@@ -123,6 +124,7 @@ fn a_question_carries_the_id_its_answer_must_name() {
     let event = Event::NotifyNeedsInput {
         session: session(),
         message: Some("which?".into()),
+        request: Some(record(json!("req_1"))),
     };
     let expected = json!({"sessionId": "s", "name": "N", "message": "which?", "requestId": "req_1"});
     assert_eq!(data(&event).unwrap(), expected);
