@@ -151,3 +151,32 @@ fn rooms_name_only_the_rooms_below_them() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Libraries that one place alone may name, so that they can be replaced there.
+const NAMED_ONLY_IN: &[(&str, &str)] = &[("socketioxide", "hub/socket_io")];
+
+#[test]
+fn what_may_have_to_be_replaced_is_named_in_one_place() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    for (library, place) in NAMED_ONLY_IN {
+        let names = |file: &&PathBuf| {
+            fs::read_to_string(file)
+                .expect("source is readable")
+                .contains(library)
+        };
+        let (inside, outside): (Vec<_>, Vec<_>) = files
+            .iter()
+            .filter(names)
+            .partition(|file| file.starts_with(src.join(place)));
+        assert!(
+            outside.is_empty(),
+            "{library} is named outside {place}: {outside:?}"
+        );
+        assert!(
+            !inside.is_empty(),
+            "{library} is not named at all: is the table true?"
+        );
+    }
+}

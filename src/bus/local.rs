@@ -133,21 +133,15 @@ impl Local {
             .count()
     }
 
-    /// True if somebody hears the raw protocol's events of every session, as the desktop does.
-    fn has_unfiltered(&self) -> bool {
-        let queues = self.shared.read();
-        let mut raw = queues.iter().filter(|queue| queue.kind == Kind::Raw);
-        raw.any(|queue| {
-            let state = queue.state();
-            state.filter.is_none() && state.cut.is_none()
-        })
-    }
-
-    /// How many subscribers of this kind hear everything: they have no filter.
+    /// How many subscribers of this kind hear everything: they have no filter, and keep up.
     pub fn unfiltered(&self, kind: Kind) -> usize {
         let queues = self.shared.read();
         let of_kind = queues.iter().filter(|queue| queue.kind == kind);
-        of_kind.filter(|queue| queue.state().filter.is_none()).count()
+        let hears_all = |queue: &&Arc<Queue>| {
+            let state = queue.state();
+            state.filter.is_none() && state.cut.is_none()
+        };
+        of_kind.filter(hears_all).count()
     }
 
     /// How many subscribers were cut off since the start.
@@ -171,7 +165,7 @@ impl EventBus for Local {
 /// A connection of the raw protocol says nothing of what it is; agents' watchers set a filter, the desktop does not.
 impl Desktops for Local {
     fn connected(&self) -> bool {
-        self.has_unfiltered()
+        self.unfiltered(Kind::Raw) > 0
     }
 }
 

@@ -18,7 +18,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::{SOCKET, server::ControlSocket};
 use crate::hub::{
-    Gateway, Hub, LocalDoor, Readiness,
+    Clients, Gateway, Hub, LocalDoor, Readiness, Terminals,
     listen::{self, Connections, Listener},
 };
 use crate::locks::{LocalLocks, RedisLocks};
@@ -250,13 +250,14 @@ impl Keeping {
         agents: Option<Agents>,
         locks: Arc<dyn Locks>,
     ) -> Hub {
+        let clients = Clients::default();
         let app = App::new(Parts {
             store: Arc::new(self.store),
             mail: self.mail,
             locks,
             mail_waiters: self.mail_waiters,
             input_waiters: self.input_waiters,
-            desktops: Arc::new(self.bus.clone()),
+            desktops: Arc::new(Terminals::new(self.bus.clone(), clients.clone())),
             manifests,
             clock: self.clock,
             facts,
@@ -273,6 +274,7 @@ impl Keeping {
             Readiness::default(),
             CancellationToken::new(),
         )
+        .with_clients(clients)
     }
 }
 

@@ -16,6 +16,8 @@ mod redis;
 mod reload;
 mod server_url;
 mod settings;
+#[cfg(test)]
+mod socket_tests;
 mod start;
 mod stop;
 mod tunnel;

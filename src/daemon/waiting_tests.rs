@@ -94,6 +94,14 @@ impl House {
         }
     }
 
+    /// The hub over it.
+    pub(super) fn hub(&self, stopping: CancellationToken) -> Hub {
+        let skills = Skills::new(self.dir.path().to_owned(), None);
+        let limits = Limits::default();
+        let (app, bus) = (self.app.clone(), self.bus.clone());
+        Hub::new(app, bus, skills, limits, Readiness::default(), stopping)
+    }
+
     async fn until_waiting(&self, count: usize) {
         let reached = async {
             while self.waiters.len() != count {
@@ -117,15 +125,7 @@ impl Open {
     pub(super) fn door() -> Self {
         let house = House::build(|mailbox| Arc::new(mailbox));
         let stopping = CancellationToken::new();
-        let readiness = Readiness::default();
-        let hub = Hub::new(
-            house.app.clone(),
-            house.bus.clone(),
-            Skills::new(house.dir.path().to_owned(), None),
-            Limits::default(),
-            readiness,
-            stopping.clone(),
-        );
+        let hub = house.hub(stopping.clone());
         let gate = Arc::new(ArcSwap::from_pointee(Gate::local(Vec::new(), Vec::new())));
         let door = LocalDoor::new(hub.clone(), gate, Gateway::open(&hub));
         let socket = listen::bind(&[Ipv4Addr::LOCALHOST.into()], 0).unwrap().remove(0);

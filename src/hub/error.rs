@@ -275,6 +275,11 @@ fn too_late(late: &TooLate) -> Response {
     answer(StatusCode::CONFLICT, &body)
 }
 
+/// How things stand for who was too late with an answer.
+pub fn late_facts(late: &TooLate) -> Value {
+    json!({"requestId": late.current, "answeredBy": late.by, "at": late.at, "answer": late.said})
+}
+
 fn late_code(why: Late) -> &'static str {
     match why {
         Late::AlreadyAnswered => "already_answered",

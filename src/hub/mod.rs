@@ -15,6 +15,7 @@ mod routes;
 mod socket_io;
 mod stall;
 mod status;
+mod terminals;
 
 use std::{
     sync::{
@@ -40,6 +41,7 @@ pub use front::LocalDoor;
 pub use socket_io::{Clients, Gateway};
 pub use stall::{Line, LineRef, Stall};
 pub use status::Readiness;
+pub use terminals::Terminals;
 
 /// What every handler can reach. Cloning is cheap; clones share everything.
 #[derive(Clone)]
@@ -48,6 +50,7 @@ pub struct Hub {
     bus: Local,
     skills: Arc<Skills>,
     devices: Devices,
+    clients: Clients,
     shared: Arc<Shared>,
 }
 
@@ -56,7 +59,6 @@ struct Shared {
     readiness: Readiness,
     stopping: CancellationToken,
     sockets: TaskGroup,
-    clients: Clients,
     in_flight: TaskTracker,
     started: Instant,
     requests: AtomicU64,
@@ -110,7 +112,6 @@ impl Hub {
             readiness,
             stopping,
             sockets: TaskGroup::default(),
-            clients: Clients::default(),
             in_flight: TaskTracker::new(),
             started: Instant::now(),
             requests: AtomicU64::new(0),
@@ -120,6 +121,7 @@ impl Hub {
             bus,
             skills: Arc::new(skills),
             devices: Devices::default(),
+            clients: Clients::default(),
             shared: Arc::new(shared),
         }
     }
@@ -174,9 +176,14 @@ impl Hub {
         &self.shared.sockets
     }
 
+    /// The same, counting its clients where others see them too.
+    pub fn with_clients(self, clients: Clients) -> Self {
+        Self { clients, ..self }
+    }
+
     /// Who is connected by Socket.IO.
     pub fn clients(&self) -> &Clients {
-        &self.shared.clients
+        &self.clients
     }
 
     /// Sockets of all kinds that are open.
@@ -187,7 +194,7 @@ impl Hub {
     /// Desktops that are connected: on `/ui`, or on the raw WebSocket without a filter. One of them may own the
     /// terminal that a prompt is for.
     pub fn desktops(&self) -> usize {
-        self.clients().ui() + self.bus.unfiltered(Kind::Raw)
+        Terminals::new(self.bus.clone(), self.clients.clone()).count()
     }
 
     /// Requests that are being answered.

@@ -58,6 +58,7 @@ pub fn decisions() -> Vec<Decision> {
             "session.prompt.inactive",
             "Session is not active (status: completed). Prompt can only be sent to active sessions.",
         ),
+        every_kind_of_socket_is_counted(),
     ]
 }
 
@@ -83,6 +84,20 @@ fn prompt_refused(example: &'static str, message: &str) -> Decision {
         source: "quirk 28",
         why: "the command-line client prints `message` only; without it the refusal is a bare HTTP number",
         replaced: vec![("/response/body/message", json!(message))],
+        inserted_after: vec![],
+    }
+}
+
+fn every_kind_of_socket_is_counted() -> Decision {
+    Decision {
+        example: "ws-status",
+        source: "DESIGN 9",
+        why: "there are sockets of other kinds beside the raw ones, whose list stays as it was",
+        replaced: vec![
+            ("/response/body/ui", json!(0)),
+            ("/response/body/mobile", json!(0)),
+            ("/response/body/raw", json!(1)),
+        ],
         inserted_after: vec![],
     }
 }

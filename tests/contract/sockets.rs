@@ -331,13 +331,13 @@ async fn ws_status_counts_open_connections() {
     let daemon = Setup::new().start().await;
     assert_eq!(
         daemon.get("/ws-status").await.expect(200),
-        json!({"connectedClients": 0, "clients": []})
+        json!({"connectedClients": 0, "clients": [], "ui": 0, "mobile": 0, "raw": 0})
     );
     let mut one = daemon.listen().await;
     let two = daemon.listen().await;
     one.arrived().await;
     let open = json!({"readyState": 1, "readyStateText": "OPEN"});
-    let both = json!({"connectedClients": 2, "clients": [open, open]});
+    let both = json!({"connectedClients": 2, "clients": [open, open], "ui": 0, "mobile": 0, "raw": 2});
     assert_eq!(daemon.get("/ws-status").await.expect(200), both);
     drop(two);
     crate::harness::eventually("the closed one is forgotten", || async {

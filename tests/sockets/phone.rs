@@ -196,7 +196,7 @@ async fn whatever_it_sends_is_acknowledged_the_wrong_with_a_code() {
         (
             "session:reply-input",
             json!({"sessionId": scene.session, "text": "x"}),
-            "stale",
+            "not_waiting",
         ),
         ("no:such", json!({}), "unknown_request"),
     ] {
@@ -230,8 +230,21 @@ async fn it_prompts_answers_and_mails_and_a_repeated_request_is_not_done_twice()
     assert_eq!(phone.request("session:prompt", other).await["code"], "conflict");
 
     scene.say("needs_input", "which?").await;
-    let text = json!({"sessionId": scene.session, "text": "the second"});
-    assert_eq!(phone.request("session:reply-input", text).await["success"], true);
+    let asked = phone.event("notify:needs_input").await["data"]["requestId"].clone();
+    let text = json!({"sessionId": scene.session, "requestId": asked, "text": "the second"});
+    let taken = phone.request("session:reply-input", text).await;
+    assert_eq!(
+        (&taken["success"], &taken["how"]),
+        (&json!(true), &json!("desktop")),
+        "{taken}"
+    );
+    let late = json!({"sessionId": scene.session, "requestId": asked, "text": "the first"});
+    let late = phone.request("session:reply-input", late).await;
+    assert_eq!(
+        (&late["success"], &late["code"]),
+        (&json!(false), &json!("already_answered"))
+    );
+    assert!(late["answeredBy"]["name"].is_string(), "{late}");
     let mail = json!({"type": "query", "subject": "Hello", "toSessionId": scene.session, "requestId": "r2"});
     let sent = phone.request("mail:send", mail.clone()).await;
     assert_eq!(sent["success"], true, "{sent}");

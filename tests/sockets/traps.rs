@@ -77,6 +77,30 @@ async fn clients_that_do_not_read_are_gone_soon_with_all_they_held_and_others_mi
     );
 }
 
+/// Trap 1 at the worst moment: the library's own close waits for writers that wait for clients.
+#[tokio::test]
+async fn clients_that_do_not_read_do_not_hold_up_the_stop() {
+    let config = "[clients]\nqueue_bytes = \"256MiB\"\nqueue_events = 100000\nwrite_timeout = \"60s\"\n\n[stop]\nprofile = \"fast\"\n";
+    let mut scene = Scene::with(Setup::new().config(config)).await;
+    let mut stalled = Vec::new();
+    for _ in 0..5 {
+        stalled.push(Engine::connected(scene.hub.port(), "/ui", &json!({})).await);
+    }
+    // More than the kernel's buffers and the library's own hold.
+    let page = "x".repeat(256 << 10);
+    for number in 0..80 {
+        let modal = json!({"modalId": format!("m{number}"), "html": page});
+        let path = format!("/api/sessions/{}/modal", scene.session);
+        scene.hub.post(&path, modal).await.expect(200);
+    }
+    let status = scene.hub.stop().await;
+    assert!(status.success(), "{status}");
+    assert!(
+        scene.hub.log().contains("stopped"),
+        "in order, not by the last resort"
+    );
+}
+
 /// Trap 4, told from the client's side: it learns that it has a gap, and asks for what it missed.
 #[tokio::test]
 async fn a_client_that_falls_behind_is_told_so_and_can_catch_up() {

@@ -237,3 +237,6 @@ fn pick(remote: &Remote, fields: &[&str]) -> Option<Value> {
     }
     Some(picked.into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::app::{AppError, SpawnError, find_member};
 use crate::domain::{
-    Caller, MemberId, NewMail, NewTask, ProjectId, Prompt, PromptMode, Scope, SendKey, SessionHead,
-    SessionId, SpawnWish, Task, TaskId,
+    self, Caller, InputAnswer, MemberId, NewMail, NewTask, ProjectId, Prompt, PromptMode, RequestId, Scope,
+    SendKey, SessionHead, SessionId, SpawnWish, Task, TaskId,
 };
 use crate::hub::{Hub, error, phone::SessionView};
 
@@ -77,13 +77,18 @@ pub struct Refusal {
     pub code: &'static str,
     /// For people.
     pub message: String,
+    /// How things stand instead, if that helps: an object.
+    pub facts: Value,
 }
 
 impl Refusal {
     /// With this code.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { code, message }
+        Self {
+            code,
+            message: message.into(),
+            facts: Value::Null,
+        }
     }
 
     /// The request itself is wrong.
@@ -104,21 +109,34 @@ impl Refusal {
 
     /// The acknowledgement.
     pub fn told(&self) -> Value {
-        json!({"success": false, "error": self.message, "code": self.code})
+        let told = [
+            ("success", false.into()),
+            ("error", self.message.as_str().into()),
+            ("code", self.code.into()),
+        ];
+        let mut told = object(told);
+        if let Value::Object(facts) = &self.facts {
+            told.extend(facts.clone());
+        }
+        told.into()
     }
 }
 
 impl From<AppError> for Refusal {
     fn from(error: AppError) -> Self {
         let (code, message) = error::acknowledged(&error);
-        Self { code, message }
+        let facts = match &error {
+            AppError::Refused(domain::Refusal::TooLate(late)) => error::late_facts(late),
+            _ => Value::Null,
+        };
+        Self { code, message, facts }
     }
 }
 
 impl From<SpawnError> for Refusal {
     fn from(error: SpawnError) -> Self {
         let (code, message) = error::spawn_acknowledged(&error);
-        Self { code, message }
+        Self::new(code, message)
     }
 }
 
@@ -220,7 +238,11 @@ struct Reply {
     session_id: String,
     /// Which question.
     request_id: Option<String>,
+    #[serde(default)]
     text: String,
+    /// One of the question's options.
+    choice: Option<String>,
+    idempotency_key: Option<String>,
 }
 
 /// What a spawn from afar consists of: everything else comes from the hub's own files (SECURITY rule 8).
@@ -305,18 +327,17 @@ impl Asking {
     /// Answers a question. Which of several answers counts, and how it reaches the agent, is the application's to say.
     async fn reply(&self, wish: Reply) -> Result<Value, Refusal> {
         let head = self.session(&wish.session_id, Scope::Answer)?;
-        let needs = head.needs_input.value().filter(|needs| needs.active);
-        let needs = needs.ok_or_else(|| Refusal::new("stale", "this session does not wait for an answer"))?;
-        let open = needs.extra.get("requestId").and_then(Value::as_str);
-        if wish
-            .request_id
-            .as_deref()
-            .is_some_and(|id| open.is_some_and(|open| open != id))
-        {
-            return Err(Refusal::new("stale", "this question is not open any more"));
-        }
-        self.type_in(head.id.clone(), text(wish.text)?, PromptMode::Send)
-            .await
+        let request = wish.request_id.as_deref().map(RequestId::parse).transpose();
+        let key = wish.idempotency_key.as_deref().map(SendKey::parse).transpose();
+        let answer = InputAnswer {
+            session: head.id.clone(),
+            request: request.map_err(|error| Refusal::invalid(format!("requestId: {error}")))?,
+            text: wish.text,
+            choice: wish.choice,
+            key: key.map_err(|error| Refusal::invalid(format!("idempotencyKey: {error}")))?,
+        };
+        let answered = self.hub.app().answer_input(&self.caller, answer).await?;
+        Ok(json!({"requestId": answered.request, "how": answered.how, "at": answered.at}))
     }
 
     async fn type_in(&self, id: SessionId, content: String, mode: PromptMode) -> Result<Value, Refusal> {
