@@ -23,6 +23,7 @@ mod samples;
 mod session;
 mod spawn;
 mod task;
+mod terminal_text;
 mod time;
 mod workflow;
 
@@ -58,5 +59,6 @@ pub use session::{
 };
 pub use spawn::{PROVIDER_VARIABLES, SpawnPlace, SpawnPlan, SpawnRefusal, SpawnScene, SpawnWish};
 pub use task::{NewTask, Task, TaskDoc, TaskEdit, TaskReport, TaskWish, deletion_order, docs_of_task};
+pub use terminal_text::{for_reading, for_terminal};
 pub use time::Millis;
 pub use workflow::{Phase, WorkflowTemplate};
