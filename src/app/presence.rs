@@ -37,6 +37,8 @@ pub struct Agent {
     pub status: String,
     /// When the session last changed.
     pub last_activity: Millis,
+    /// True if the agent has lately proved that the session is its own.
+    pub verified: bool,
     /// What is known of the agent.
     #[serde(flatten)]
     pub sighting: Sighting,
@@ -86,6 +88,7 @@ impl App {
                 project_id: head.project_id.clone(),
                 status: head.status.clone(),
                 last_activity: head.last_activity,
+                verified: self.is_verified(&head.id),
                 sighting,
             })
         });

@@ -38,7 +38,7 @@ fn render(agents: &Value, now: i64) -> String {
     let mut table = Table::new();
     table
         .load_style(NOTHING)
-        .set_header(["SESSION", "NAME", "STATUS", "ALIVE", "LAST SIGN"]);
+        .set_header(["SESSION", "NAME", "STATUS", "ALIVE", "LAST SIGN", "PROVED"]);
     let text = |row: &Value, key: &str| row[key].as_str().unwrap_or("-").to_owned();
     for row in rows {
         let sign = row["lastSeen"]
@@ -50,6 +50,7 @@ fn render(agents: &Value, now: i64) -> String {
             text(row, "status"),
             text(row, "verdict"),
             sign,
+            if row["verified"] == true { "yes" } else { "-" }.to_owned(),
         ]);
     }
     format!("{}\n", table.trim_fmt())

@@ -2,6 +2,8 @@
 //! No rules here, and nothing that another room could know.
 
 mod build;
+#[cfg(test)]
+mod device_tests;
 mod exit;
 mod greeting;
 #[cfg(test)]

@@ -23,7 +23,8 @@ use crate::app::{App, Facts, MailWaiters, Parts};
 use crate::bus::Local;
 use crate::clock::SystemClock;
 use crate::domain::{
-    Letter, Mail, MailId, MailType, ManifestOrder, Millis, NewMail, ProjectId, SessionId, WaitQuery,
+    AgentKey, Caller, Letter, Mail, MailId, MailType, ManifestOrder, Millis, NewMail, ProjectId, SessionId,
+    WaitQuery,
 };
 use crate::hub::{
     Hub, Limits, LocalDoor, Readiness,
@@ -49,15 +50,15 @@ impl Manifests for NoManifests {
 }
 
 /// Everything but the process around it.
-struct House {
-    app: App,
+pub(super) struct House {
+    pub(super) app: App,
     waiters: Arc<MailWaiters>,
     bus: Local,
     dir: tempfile::TempDir,
 }
 
 impl House {
-    fn build(mailbox: impl FnOnce(EmbeddedMailbox) -> Arc<dyn Mailbox>) -> Self {
+    pub(super) fn build(mailbox: impl FnOnce(EmbeddedMailbox) -> Arc<dyn Mailbox>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let chapters = [store::CHAPTER, mail::CHAPTER];
@@ -76,6 +77,7 @@ impl House {
                 hostname: "here".into(),
                 platform: "linux",
                 server_url: String::new(),
+                agent_key: AgentKey::new([0; 32]),
                 data_dir: dir.path().to_owned(),
                 session_dir: dir.path().to_owned(),
                 provider_env: Vec::new(),
@@ -187,7 +189,11 @@ async fn a_client_that_hangs_up_is_let_go_at_once_and_the_others_go_on_waiting()
     let stays = clients.remove(0);
     drop(clients);
     open.house.until_waiting(1).await;
-    open.house.app.send_mail(wish("s0"), None).await.unwrap();
+    open.house
+        .app
+        .send_mail(&Caller::Local, wish("s0"), None)
+        .await
+        .unwrap();
     assert_eq!(answer(stays).await[0]["subject"], "s");
     open.house.until_waiting(0).await;
 }
@@ -219,7 +225,12 @@ enum Arrives {
 impl Busy {
     /// Sent, stored and announced.
     async fn mail_arrives(&self) {
-        self.app.get().unwrap().send_mail(wish("b"), None).await.unwrap();
+        self.app
+            .get()
+            .unwrap()
+            .send_mail(&Caller::Local, wish("b"), None)
+            .await
+            .unwrap();
     }
 }
 

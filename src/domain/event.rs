@@ -8,7 +8,9 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Mail, MailId, Member, MemberId, Millis, Project, ProjectId, Session, SessionId, Task, TaskId};
+use super::{
+    Mail, MailId, Member, MemberId, Millis, Project, ProjectId, Sender, Session, SessionId, Task, TaskId,
+};
 
 /// A fact. Each knows its name, its payload, and whom it concerns.
 #[derive(Clone, Debug)]
@@ -193,6 +195,9 @@ pub struct PromptSend {
     pub sender_session_id: Option<String>,
     /// When.
     pub timestamp: Millis,
+    /// Who asked, if that is proved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Sender>,
 }
 
 /// An event of another hub, as it came over the bus.

@@ -11,6 +11,7 @@ mod crowd;
 mod desktop;
 mod doors;
 mod hubs;
+mod identity;
 mod liveness;
 mod mail;
 mod operator;
