@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tokio::{task::JoinError, time};
+use tokio::time;
 use tracing::warn;
 
 use crate::domain::{
@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::ports::{MailError, Once, Sending};
 
-use super::{App, AppError};
+use super::{App, AppError, apply::unbroken};
 
 impl App {
     /// Sends a mail to everybody it is meant for: one mail each. Who sends it is who `caller` has proved to be. Under the
@@ -29,6 +29,11 @@ impl App {
             Some(device) => key.of_device(&device.id),
             None => key,
         });
+        self.post(wish, key).await
+    }
+
+    /// Sends a mail whose sender is settled.
+    pub(super) async fn post(&self, wish: NewMail, key: Option<SendKey>) -> Result<Vec<Arc<Mail>>, AppError> {
         let once = key.map(|key| once(key, &wish)).transpose()?;
         if let Some(once) = &once
             // Before looking for recipients: those of the first time may be gone by now.
@@ -149,14 +154,6 @@ impl App {
         })
         .await
     }
-}
-
-/// Runs to its end even if the caller goes away: what is stored must be announced too.
-async fn unbroken<T: Send + 'static>(
-    work: impl Future<Output = Result<T, AppError>> + Send + 'static,
-) -> Result<T, AppError> {
-    let broken = |error: JoinError| MailError::Engine(error.to_string().into());
-    tokio::spawn(work).await.map_err(broken)?
 }
 
 /// The mail as the caller may send it.

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Ask, Daemon, Setup};
+use crate::harness::{Answer, Ask, Daemon, Setup, eventually};
 
 /// A hub with one project and one task.
 struct House {
@@ -466,4 +466,27 @@ async fn a_sending_is_repeated_under_its_key_with_the_same_sender() {
     let first = send().await.expect(201);
     assert_eq!(send().await.expect(201), first);
     assert_eq!(house.inbox("human").await, json!([first]));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_mailed_is_proved_to_be_from_who_gave_it() {
+    let house = House::new().await;
+    let (boss, worker) = (house.spawn().await, house.spawn().await);
+    eventually("no desktop is there to type it", || async {
+        let status = house.hub.get("/ws-status").await.expect(200);
+        (status["connectedClients"] == 0).then_some(())
+    })
+    .await;
+    let path = format!("/api/sessions/{}", worker.session);
+    let asks = json!({"needsInput": {"active": true, "message": "Which port?"}});
+    house.hub.patch(&path, asks).await.expect(200);
+    let path = format!("{path}/reply-input");
+    let answered = house
+        .post_as(&boss, &path, json!({"text": "3000"}))
+        .await
+        .expect(200);
+    assert_eq!(answered["how"], "mail", "{answered}");
+    let mail = &house.inbox(&worker.session).await[0];
+    assert_eq!(mail["fromSessionId"], boss.session);
+    assert_eq!(mail["sender"], json!({"kind": "agent", "verified": true}));
 }

@@ -56,13 +56,16 @@ impl Sender {
 
     /// A person with this device.
     pub fn human(device: &Device) -> Self {
+        Self::with(device.id.clone(), &device.name)
+    }
+
+    /// A person with the device of this id and name.
+    pub fn with(id: DeviceId, name: &str) -> Self {
+        let name = for_terminal(name);
         Self {
             kind: SenderKind::Human,
             verified: true,
-            device: Some(SenderDevice {
-                id: device.id.clone(),
-                name: for_terminal(&device.name),
-            }),
+            device: Some(SenderDevice { id, name }),
         }
     }
 }

@@ -35,7 +35,7 @@ async fn send(
     headers: HeaderMap,
     AnyBody(body): AnyBody,
 ) -> Answer {
-    let key = send_key(&headers)?;
+    let key = idempotency_key(&headers)?;
     let wish = NewMail::read_from(&caller, Some(body))?;
     let mails = app.send_mail(&caller, wish, key).await?;
     Ok(match &*mails {
@@ -44,8 +44,8 @@ async fn send(
     })
 }
 
-/// `Idempotency-Key`: a client that repeats a request after a lost answer sends one mail with it.
-fn send_key(headers: &HeaderMap) -> Result<Option<SendKey>, RouteError> {
+/// `Idempotency-Key`: a client that repeats a request after a lost answer is taken at its word once.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<SendKey>, RouteError> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };
