@@ -1,11 +1,11 @@
 //! `/api/sessions/:id/{events,timeline,docs,prompt}`: what sessions tell and are told (API.md section 7).
 
-use axum::{extract::State, http::StatusCode};
+use axum::{Extension, extract::State, http::StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::{App, AppError};
-use crate::domain::{Maybe, NewDoc, NewEntry, Prompt, PromptMode, Refusal, SessionKind};
+use crate::domain::{Caller, Maybe, NewDoc, NewEntry, Prompt, PromptMode, Refusal, SessionKind};
 
 use super::super::{
     body::{Body, One, falsy},
@@ -130,6 +130,7 @@ fn prompt_mode(mode: &Maybe<Value>) -> Option<PromptMode> {
 
 async fn prompt(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     wanted: Wanted,
     One(id): One<SessionKind>,
     Body(body): Body<Text>,
@@ -144,8 +145,9 @@ async fn prompt(
         content,
         mode,
         sender_session_id: body.sender_session_id,
+        sender: None,
     };
-    match app.prompt(id, prompt).await {
+    match app.prompt(&caller, id, prompt).await {
         Ok(()) => Ok(wanted.ok(&json!({"success": true}))),
         Err(AppError::Refused(Refusal::Conflict(text))) => Err(refused(StatusCode::CONFLICT, &text)),
         Err(error) => Err(error.into()),

@@ -309,7 +309,7 @@ impl Asking {
     async fn send_mail(&self, wish: NewMail, key: Option<String>) -> Result<Value, Refusal> {
         // Also across a restart: the key is the sender's own, so it cannot meet another device's.
         let key = key.and_then(|key| SendKey::parse(&format!("{}/{key}", self.sender())).ok());
-        let mails = self.hub.app().send_mail(wish, key).await?;
+        let mails = self.hub.app().send_mail(&self.caller, wish, key).await?;
         let ids: Vec<_> = mails.iter().map(|mail| &mail.id).collect();
         Ok(json!({"ids": ids, "recipients": ids.len()}))
     }
@@ -346,8 +346,9 @@ impl Asking {
             content,
             mode,
             sender_session_id: None,
+            sender: None,
         };
-        self.hub.app().prompt(id, prompt).await?;
+        self.hub.app().prompt(&self.caller, id, prompt).await?;
         // Nobody but a desktop types it in.
         Ok(json!({"sessionId": session, "desktops": self.hub.desktops()}))
     }
@@ -380,14 +381,17 @@ impl Asking {
             _ => wish.task_ids,
         };
         let spawned = app
-            .spawn_session(SpawnWish {
-                project_id: project.to_string(),
-                task_ids: Some(task_ids),
-                spawn_source: Some("ui".into()),
-                team_member_ids: vec![member.to_string()],
-                context: message.map(|message| json!({"message": message})),
-                ..SpawnWish::default()
-            })
+            .spawn_session(
+                &self.caller,
+                SpawnWish {
+                    project_id: project.to_string(),
+                    task_ids: Some(task_ids),
+                    spawn_source: Some("ui".into()),
+                    team_member_ids: vec![member.to_string()],
+                    context: message.map(|message| json!({"message": message})),
+                    ..SpawnWish::default()
+                },
+            )
             .await?;
         // Views hold texts, numbers and JSON values: these can always be written.
         let session = serde_json::to_value(SessionView::of(&spawned.session)).unwrap_or_default();

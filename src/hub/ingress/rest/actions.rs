@@ -1,6 +1,8 @@
 //! What a phone may do to sessions: answer, prompt, start one. Fields that nobody asked for are refused, not ignored: who
 //! tries to choose a program, a directory or an environment should hear that he cannot (SECURITY rule 8).
 
+use std::sync::Arc;
+
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request, State},
@@ -12,8 +14,8 @@ use serde_json::json;
 use tracing::warn;
 
 use crate::domain::{
-    Ending, InputAnswer, MemberId, MemberStatus, NewMail, Prompt, PromptMode, RequestId, SessionHead,
-    SpawnWish,
+    Caller, Device, Ending, HUMAN, InputAnswer, MemberId, MemberStatus, NewMail, Prompt, PromptMode,
+    RequestId, Scope, SessionHead, SpawnWish,
 };
 use crate::hub::{
     body::{self, Texts},
@@ -26,7 +28,7 @@ use crate::hub::{
 };
 
 use super::super::{Phone, lock::About};
-use super::{mail::PERSON, who::Who};
+use super::who::Who;
 
 /// Longest text for an agent, in bytes.
 const TEXT: usize = 32 << 10;
@@ -147,9 +149,10 @@ async fn prompt(
         content,
         mode: PromptMode::Send,
         sender_session_id: None,
+        sender: None,
     };
     let app = phone.hub.app();
-    app.prompt(head.id.clone(), prompt).await?;
+    app.prompt(&who.caller(), head.id.clone(), prompt).await?;
     Ok(noted(reply::ok(&json!({"success": true})), about))
 }
 
@@ -183,12 +186,12 @@ async fn spawn(State(phone): State<Phone>, who: Who, Said(said): Said<Spawn>) ->
         context: Some(json!({ FROM_AFAR: who.0.id })),
         ..SpawnWish::default()
     };
-    let spawned = app.spawn_session(wish).await?;
+    let spawned = app.spawn_session(&who.caller(), wish).await?;
     let session = &spawned.session.head;
     let mut told = json!({"success": true, "session": SessionView::of(&spawned.session)});
     if let Some(first) = &first {
         // The session is there whatever becomes of its first mail.
-        told["textSent"] = greet(&phone, session, first).await.into();
+        told["textSent"] = greet(&phone, &who, session, first).await.into();
     }
     let about = About {
         session: Some(session.id.clone()),
@@ -211,16 +214,20 @@ fn at_work(phone: &Phone) -> usize {
         .count()
 }
 
-/// What is to be said to a new agent lies in its inbox before it looks there; true if it does.
-async fn greet(phone: &Phone, session: &SessionHead, text: &str) -> bool {
+/// What is to be said to a new agent lies in its inbox before it looks there; true if it does. Who may start an agent may
+/// say what for, even if it may not write mail otherwise.
+async fn greet(phone: &Phone, who: &Who, session: &SessionHead, text: &str) -> bool {
+    let mut device = Device::clone(&who.0);
+    device.scopes = device.scopes.iter().chain([Scope::Mail]).collect();
+    let caller = Caller::Device(Arc::new(device));
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or(text);
     let subject: String = line.trim().chars().take(SUBJECT).collect();
     let wish = json!({
-        "projectId": session.project_id, "fromSessionId": PERSON, "toSessionId": session.id,
+        "projectId": session.project_id, "fromSessionId": HUMAN, "toSessionId": session.id,
         "type": "directive", "subject": subject, "body": {"message": text},
     });
     let sent = match NewMail::read(Some(wish)) {
-        Ok(wish) => phone.hub.app().send_mail(wish, None).await,
+        Ok(wish) => phone.hub.app().send_mail(&caller, wish, None).await,
         Err(refusal) => Err(refusal.into()),
     };
     if let Err(error) = &sent {

@@ -8,7 +8,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::domain::{
-    Id, InboxQuery, Mail, MailId, Millis, NewMail, ProjectId, ProjectKind, SendKey, SessionId,
+    HUMAN, Id, InboxQuery, Mail, MailId, Millis, NewMail, ProjectId, ProjectKind, SendKey, SessionId,
 };
 use crate::hub::{
     body::Texts,
@@ -28,9 +28,6 @@ use super::{
     who::Who,
 };
 
-/// Under this name people write and are written to.
-pub const PERSON: &str = "human";
-
 pub(super) fn routes() -> Routes<Phone> {
     Routes::new()
         .route("/api/mail", post(send))
@@ -41,7 +38,7 @@ pub(super) fn routes() -> Routes<Phone> {
 
 fn person() -> Result<SessionId, Refused> {
     // Letters only, so this is always an id.
-    Id::parse(PERSON).map_err(|error| Refused::invalid(error.to_string()))
+    Id::parse(HUMAN).map_err(|error| Refused::invalid(error.to_string()))
 }
 
 /// `?projectId=&since=`: what came for people in a project, most urgent first.
@@ -110,7 +107,7 @@ async fn send(
             "fromSessionId is set by the hub: a phone writes as a person",
         ));
     }
-    fields.insert("fromSessionId".to_owned(), PERSON.into());
+    fields.insert("fromSessionId".to_owned(), HUMAN.into());
     let wish = NewMail::read(Some(said))?;
     let letter = &wish.letter;
     who.project::<ProjectKind>(Some(letter.project_id.as_str()))?;
@@ -123,7 +120,7 @@ async fn send(
             who.session(&phone, head.id.as_str())?;
         }
     }
-    let key = key_of(&who, &headers)?;
+    let key = key_of(&headers)?;
     let about = About {
         session: wish.to.value().cloned(),
         project: Some(wish.letter.project_id.clone()),
@@ -133,18 +130,17 @@ async fn send(
             Value::from(wish.letter.body.clone())
         )),
     };
-    let mails = phone.hub.app().send_mail(wish, key).await?;
+    let mails = phone.hub.app().send_mail(&who.caller(), wish, key).await?;
     let views: Vec<MailView<'_>> = mails.iter().map(|mail| MailView::of(mail)).collect();
     let told = reply::json(StatusCode::CREATED, &json!({"mails": views}));
     Ok(noted(told, about))
 }
 
-/// People share a name, and so the keys of its mail: each device's are kept apart.
-fn key_of(who: &Who, headers: &HeaderMap) -> Result<Option<SendKey>, Refused> {
+/// The device's own: the application keeps those of different devices apart.
+fn key_of(headers: &HeaderMap) -> Result<Option<SendKey>, Refused> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };
-    let key = format!("{}/{}", who.0.id, value.to_str().unwrap_or_default());
-    let key = SendKey::parse(&key);
+    let key = SendKey::parse(value.to_str().unwrap_or_default());
     Ok(Some(key.map_err(|error| Refused::invalid(error.to_string()))?))
 }
