@@ -9,6 +9,7 @@ mod agent;
 mod claims;
 mod crowd;
 mod desktop;
+mod devices;
 mod doors;
 mod hubs;
 mod liveness;

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::*;
-use crate::access::{CHAPTER, Code, Fate, Pass, Refused, Size, credential::ABSOLUTE, credential::SLIDING};
+use crate::access::{CHAPTER, Code, Fate, Pass, Refused, Size, credential::SLIDING};
 use crate::domain::{Caller, Id, Scope, Scopes};
 
 /// A clock that is set by hand.
