@@ -146,14 +146,14 @@ async fn a_phone_is_paired_while_maestroctl_waits_then_renamed_narrowed_and_revo
         )
     );
     let typed = shown["code"].as_str().unwrap().to_lowercase().replace('-', " ");
-    let paired = redeem(&daemon, &typed).await.ok().expect("the code is right");
+    let paired = redeem(&daemon, &typed).await.expect("the code is right");
     let told = waiting.json();
     assert_eq!(
         (&told["step"], &told["device"]["name"]),
         (&json!("paired"), &json!("iPhone of Anna"))
     );
     assert_eq!(waiting.end(), Some(0));
-    let again = redeem(&daemon, &typed).await.err().expect("a code is used once");
+    let again = redeem(&daemon, &typed).await.expect_err("a code is used once");
     assert!(again.to_string().contains("used already"), "{again}");
 
     let list = done(&daemon, &["devices"]).await;
@@ -193,7 +193,7 @@ async fn a_device_is_paired_for_good_once_the_phone_was_told_whatever_kills_the_
     for n in 1..=3 {
         let code = mint(&daemon).await;
         let unused = mint(&daemon).await;
-        let paired = redeem(&daemon, &code).await.ok().expect("the code is right");
+        let paired = redeem(&daemon, &code).await.expect("the code is right");
         daemon.kill().await;
         daemon = daemon.setup().clone().start().await;
         let known = devices(&daemon).await;
@@ -202,8 +202,7 @@ async fn a_device_is_paired_for_good_once_the_phone_was_told_whatever_kills_the_
         assert_eq!((ids.count(), &known["live_codes"]), (n, &json!(0)));
         let gone = redeem(&daemon, &unused)
             .await
-            .err()
-            .expect("codes end with the daemon");
+            .expect_err("codes end with the daemon");
         assert!(gone.to_string().contains("not a code"), "{gone}");
     }
     let pairs = audit(&daemon).await;
@@ -282,7 +281,7 @@ async fn a_terminal_shows_the_minutes_left_and_is_told_which_device_came() {
         .get(..9)
         .expect("nine characters")
         .to_owned();
-    redeem(&daemon, &code).await.ok().expect("the code is right");
+    redeem(&daemon, &code).await.expect("the code is right");
     read_until(" paired (view, answer, mail)");
     assert!(child.wait().expect("it ends").success());
 }
@@ -303,7 +302,7 @@ async fn a_lockdown_ends_all_devices_and_codes_and_outlives_a_restart() {
         "{}",
         text(&refused)
     );
-    let refused = redeem(&daemon, &code_left).await.err().unwrap();
+    let refused = redeem(&daemon, &code_left).await.unwrap_err();
     assert!(refused.to_string().contains("locked down"), "{refused}");
     assert!(done(&daemon, &["devices"]).await.contains("Locked down"));
     done(&daemon, &["lockdown", "--lift"]).await;
@@ -327,10 +326,7 @@ async fn an_audit_that_cannot_be_written_keeps_phones_out_but_not_the_operator()
     fs::rename(&file, file.with_extension("aside")).unwrap();
     fs::create_dir(&file).unwrap();
     let live = mint(&daemon).await;
-    let refused = redeem(&daemon, &live)
-        .await
-        .err()
-        .expect("nobody comes in unseen");
+    let refused = redeem(&daemon, &live).await.expect_err("nobody comes in unseen");
     assert!(
         refused.to_string().contains("could not be written down"),
         "{refused}"
@@ -342,7 +338,7 @@ async fn an_audit_that_cannot_be_written_keeps_phones_out_but_not_the_operator()
         (!warnings(&daemon).await.contains(&"audit_trouble".to_owned())).then_some(())
     })
     .await;
-    redeem(&daemon, &live).await.ok().expect("the code is still live");
+    redeem(&daemon, &live).await.expect("the code is still live");
     assert!(audit(&daemon).await.iter().any(|line| line["action"] == "gap"));
 }
 
@@ -380,7 +376,7 @@ async fn no_code_and_no_half_is_in_a_log_a_file_a_command_line_or_the_audit() {
     let mut waiting = Waiting::start(&daemon, &["--json"]);
     let typed = waiting.json()["code"].as_str().unwrap().to_owned();
     let seen = command_lines(&[daemon.pid(), i32::try_from(waiting.child.id()).unwrap()]);
-    let phone = redeem(&daemon, &typed).await.ok().expect("the code is right");
+    let phone = redeem(&daemon, &typed).await.expect("the code is right");
     waiting.line();
     waiting.end();
     let half = phone.cookie.rsplit('.').next().unwrap().to_owned();

@@ -249,7 +249,12 @@ impl Devices {
             None => Err(Refused::Wrong), // never: nobody made a code
         };
         if outcome.is_err() {
-            self.state().codes.release(id);
+            let mut state = self.state();
+            state.codes.release(id);
+            if state.locked.is_some() {
+                // It was held while the others were taken back.
+                state.codes.withdraw_all();
+            }
         }
         self.codes_changed();
         outcome

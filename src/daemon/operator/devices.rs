@@ -123,7 +123,7 @@ impl Operator {
     /// Where the page that redeems this code is, if the hub can be reached from outside.
     fn page(&self, minted: &Minted) -> Option<String> {
         let public = self.inner.fixed.public_url.borrow();
-        let public = public.as_ref()?;
+        let public = public.as_ref()?.to_string();
         Some(format!(
             "{}/pair/{}",
             public.trim_end_matches('/'),
