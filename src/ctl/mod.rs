@@ -2,6 +2,7 @@
 
 mod agent;
 mod agents;
+mod answer;
 mod audit;
 mod child;
 mod completions;
@@ -39,6 +40,7 @@ Examples:
   maestroctl status --wait ready       for scripts: returns once all is ready
   maestroctl logs -f redis             what redis-server prints
   maestroctl restart redis
+  maestroctl answer sess_1 yes         answer an agent that waits for input
   maestroctl events -f | jq .event     what goes on, one JSON object a line
   maestroctl agent run --session sess_1 -- claude    run an agent that the hub looks after
   maestroctl pair                      a QR code for your phone
@@ -84,6 +86,8 @@ enum Command {
     Agent(agent::AgentArgs),
     /// Agents, and which of them are alive
     Agents(agents::AgentsArgs),
+    /// Answer an agent that waits for input
+    Answer(answer::AnswerArgs),
     /// Events as they happen
     Events(streams::EventsArgs),
     /// Pair a phone: shows a QR code and waits for it
@@ -182,6 +186,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Stop(args) => child::run(&context, args, ChildAct::Stop).await,
         Command::Restart(args) => child::run(&context, args, ChildAct::Restart).await,
         Command::Agents(args) => agents::run(&context, args).await,
+        Command::Answer(args) => answer::run(&context, args).await,
         Command::Events(args) => streams::events(&context, args).await,
         Command::Pair(args) => pair::run(&context, args).await,
         Command::Devices(args) => devices::run(&context, args).await,

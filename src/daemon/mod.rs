@@ -2,6 +2,8 @@
 //! No rules here, and nothing that another room could know.
 
 mod access;
+#[cfg(test)]
+mod answering_tests;
 mod build;
 mod exit;
 mod greeting;
