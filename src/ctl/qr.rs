@@ -95,7 +95,6 @@ mod tests {
     #[test]
     fn a_usual_address_fits_a_usual_terminal_and_a_narrow_one_gets_none() {
         let code = lines(URL, 80, Paint::plain()).unwrap();
-        std::fs::write("/tmp/qr.txt", code.join("\n")).unwrap();
         assert!(code.len() <= 19, "{}", code.len());
         assert!(lines(URL, 30, Paint::plain()).is_none());
         assert!(lines(&"x".repeat(5000), 1000, Paint::plain()).is_none());
