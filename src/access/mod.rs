@@ -1,6 +1,7 @@
 //! May this connection talk to us? The hub asks before anything else: the gate of each listener, the devices that were
 //! paired, how often somebody may try; and what was done from outside is written down here.
 
+mod agent_key;
 mod audit;
 mod book;
 mod code;
@@ -10,6 +11,7 @@ mod gate;
 mod pairing;
 mod rate;
 
+pub use agent_key::{KeyError, agent_key};
 pub use audit::{Action, Audit, AuditError, Entry, Lines, Origin, Size, TextPrint};
 pub use book::CHAPTER;
 pub use code::Code;

@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod answering_tests;
 mod build;
+#[cfg(test)]
+mod device_tests;
 mod exit;
 mod greeting;
 #[cfg(test)]

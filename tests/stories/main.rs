@@ -13,6 +13,7 @@ mod desktop;
 mod devices;
 mod doors;
 mod hubs;
+mod identity;
 mod liveness;
 mod mail;
 mod operator;
