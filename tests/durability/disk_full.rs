@@ -2,6 +2,9 @@
 
 use std::{fs, path::Path, process::Command};
 
+use maestro::access::{Action, Audit, AuditError, Entry, Size};
+use maestro::clock::SystemClock;
+use maestro::domain::Millis;
 use maestro::ports::{CommitError, Store, StoreError, Tx};
 use serde_json::json;
 
@@ -95,4 +98,39 @@ async fn a_full_disk_is_named_loses_nothing_and_work_goes_on_when_there_is_room_
     assert!(store.database().trouble().is_none());
     store.database().close();
     assert_eq!(there(&place::open(disk.path())), kept + 1);
+}
+
+#[tokio::test]
+async fn an_audit_on_a_full_disk_refuses_tears_no_line_and_goes_on_when_there_is_room_again() {
+    let Some(disk) = SmallDisk::mount() else {
+        println!("SKIPPED: a small file system can only be mounted by root");
+        return;
+    };
+    let audit =
+        Audit::open(disk.path(), Size::default(), std::sync::Arc::new(SystemClock)).expect("a thread");
+    let line = |n: usize| Entry::new(Action::Answer, Millis(1)).note(&format!("{n} {}", "x".repeat(100)));
+    let ballast = disk.path().join("ballast");
+    fs::write(&ballast, vec![0; 1_900_000]).expect("there is room");
+    let mut kept = 0;
+    let error = loop {
+        match audit.record(line(kept)).await {
+            Ok(()) => kept += 1,
+            Err(error) => break error,
+        }
+        assert!(kept < 10_000, "the rest of two megabytes hold no two");
+    };
+    assert!(matches!(error, AuditError::Unwritable(_)), "{error}");
+    assert!(audit.trouble().is_some() && audit.check().is_err());
+    fs::remove_file(&ballast).expect("it is there");
+    audit.record(line(kept)).await.expect("there is room again");
+    assert!(audit.check().is_ok());
+    let text = fs::read_to_string(disk.path().join("audit.jsonl")).expect("it is there");
+    let entries = text
+        .lines()
+        .map(|line| serde_json::from_str::<Entry>(line).expect("a whole line"));
+    let answers = entries.filter(|entry| entry.action == Action::Answer);
+    let notes: Vec<usize> = answers
+        .filter_map(|entry| entry.note?.split(' ').next()?.parse().ok())
+        .collect();
+    assert_eq!(notes, (0..=kept).collect::<Vec<_>>());
 }

@@ -10,6 +10,7 @@ mod answers;
 mod claims;
 mod crowd;
 mod desktop;
+mod devices;
 mod doors;
 mod hubs;
 mod identity;

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::IpAddr};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Caller, Device, DeviceId, Millis, ProjectId, Scope, SessionId};
+use crate::domain::{Caller, Device, DeviceId, Millis, ProjectId, Scope, SessionId, for_terminal};
 
 /// Longest text of somebody else's making in a line, in characters.
 const LONGEST: usize = 120;
@@ -291,9 +291,9 @@ impl Entry {
     }
 }
 
-/// A line is read on terminals: no control characters, and no novel.
+/// A line is read on terminals, and is no novel.
 fn tidy(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+    for_terminal(text).chars().take(LONGEST).collect()
 }
 
 #[cfg(test)]
@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn words_of_others_cannot_write_on_the_terminal() {
         let entry = Entry::new(Action::Pair, Millis(0)).note("\u{1b}[2Jhi\n\u{7}there");
-        assert_eq!(entry.note.as_deref(), Some("[2Jhithere"));
+        assert_eq!(entry.note.as_deref(), Some("hi there"));
         let long = Entry::new(Action::Pair, Millis(0)).note(&"x".repeat(10_000));
         assert_eq!(long.note.map(|note| note.len()), Some(LONGEST));
     }

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use crate::access::{
     Action, AuditError, Code, CodeId, Entry, Fate, Origin, Pass, Refused, book::Row, credential::Halves,
 };
-use crate::domain::{Caller, Device, Millis, Mint};
+use crate::domain::{Caller, Device, Millis, Mint, for_terminal};
 
 use super::{Devices, Kept, MOST};
 
@@ -249,7 +249,12 @@ impl Devices {
             None => Err(Refused::Wrong), // never: nobody made a code
         };
         if outcome.is_err() {
-            self.state().codes.release(id);
+            let mut state = self.state();
+            state.codes.release(id);
+            if state.locked.is_some() {
+                // It was held while the others were taken back.
+                state.codes.withdraw_all();
+            }
         }
         self.codes_changed();
         outcome
@@ -339,16 +344,18 @@ fn told_by(action: Action, who: &Introduction, now: Millis) -> Entry {
 
 /// A name as it can be shown anywhere; `None` if nothing of it can.
 pub(super) fn fit(name: &str) -> Option<String> {
-    let shown = name.chars().filter(|c| !c.is_control() && !is_invisible(*c));
-    let shown: String = shown.collect();
+    let shown: String = for_terminal(name).chars().filter(|c| !is_invisible(*c)).collect();
     let shown = shown.trim();
     let fits = (1..=LONGEST_NAME).contains(&shown.chars().count());
     fits.then(|| shown.to_owned())
 }
 
-/// What would turn the text around it, or hide in it.
+/// What would hide in a name, so that two look like one.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
+    )
 }
 
 /// What a device is called if nobody here has named it: as it says itself, else by what it is.
@@ -394,7 +401,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_write_on_a_terminal_or_turn_text_around() {
-        assert_eq!(fit("\u{1b}[31mred\n").as_deref(), Some("[31mred"));
+        assert_eq!(fit("\u{1b}[31mred\n").as_deref(), Some("red"));
         assert_eq!(fit("a\u{202e}b").as_deref(), Some("ab"));
         assert_eq!(fit(" \t "), None);
     }

@@ -1,5 +1,7 @@
 //! What is said about devices: pairing them, changing them, and what they did.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// A wish for a pairing code.
@@ -85,6 +87,14 @@ pub struct RedeemAnswer {
     pub cookie: String,
     /// The half for `X-Maestro-Device`, or the `auth.token` of a socket.
     pub token: String,
+}
+
+impl fmt::Debug for RedeemAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedeemAnswer")
+            .field("device", &self.device)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A paired device.

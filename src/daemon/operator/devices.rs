@@ -87,7 +87,10 @@ impl DeviceDesk for Operator {
                         return;
                     }
                 }
-                while follow {
+                if !follow {
+                    return;
+                }
+                loop {
                     let line = tokio::select! {
                         () = stop.cancelled() => return,
                         () = tx.closed() => return,

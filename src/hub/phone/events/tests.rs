@@ -75,6 +75,7 @@ fn ours() -> Vec<Event> {
         mode: "send",
         sender_session_id: None,
         timestamp: record(json!(1)),
+        sender: None,
     };
     vec![
         Event::ProjectUpdated(project.clone()),
