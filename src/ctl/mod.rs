@@ -2,6 +2,7 @@
 
 mod agent;
 mod agents;
+mod answer;
 mod child;
 mod completions;
 mod doctor;
@@ -36,6 +37,7 @@ Examples:
   maestroctl status --wait ready       for scripts: returns once all is ready
   maestroctl logs -f redis             what redis-server prints
   maestroctl restart redis
+  maestroctl answer sess_1 yes         answer an agent that waits for input
   maestroctl tunnel status --check     does the public address lead to this hub?
   maestroctl events -f | jq .event     what goes on, one JSON object a line
   maestroctl agent run --session sess_1 -- claude    run an agent that the hub looks after
@@ -81,6 +83,8 @@ enum Command {
     Agent(agent::AgentArgs),
     /// Agents, and which of them are alive
     Agents(agents::AgentsArgs),
+    /// Answer an agent that waits for input
+    Answer(answer::AnswerArgs),
     /// Events as they happen
     Events(streams::EventsArgs),
     /// The way in from outside: its address, how it is doing, and setting it up
@@ -176,6 +180,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Stop(args) => child::run(&context, args, ChildAct::Stop).await,
         Command::Restart(args) => child::run(&context, args, ChildAct::Restart).await,
         Command::Agents(args) => agents::run(&context, args).await,
+        Command::Answer(args) => answer::run(&context, args).await,
         Command::Events(args) => streams::events(&context, args).await,
         Command::Tunnel(args) => tunnel::run(&context, args).await,
         Command::Config(args) => settings::run(&context, args).await,

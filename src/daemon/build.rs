@@ -11,8 +11,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::access::Gate;
-use crate::app::{App, Facts, MailWaiters, Parts};
+use crate::access::{self, Gate};
+use crate::app::{App, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::{Exchange, Local, Outbox, Parties};
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -51,15 +51,19 @@ const OWN_FILES: u64 = 128;
 /// The file that holds everything embedded.
 const STORE: &str = "maestro.db";
 
+/// The file that holds what agents' tokens are signed with.
+const AGENT_KEY: &str = "agent.key";
+
 /// Builds the daemon on `ground` and lets the hub serve.
 pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon, StartError> {
     let config = ground.loaded.config.clone();
     let keeping = Keeping::open(&config)?;
+    let agent_key = access::agent_key(&config.data_dir.join(AGENT_KEY))?;
     let sockets = listen::bind(&config.listen.host, config.listen.port)?;
     let control = ControlSocket::bind(&config.runtime_dir.join(SOCKET)).await?;
     let addresses = addresses(&sockets, &config);
     let port = addresses.first().map_or(config.listen.port, SocketAddr::port);
-    let facts = settings::facts(&config, port);
+    let facts = settings::facts(&config, port, agent_key);
     let url = facts.server_url.clone();
     let manifests = Arc::new(Generator::new(
         settings::manifests(&config),
@@ -90,6 +94,13 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     info!(url, addresses = listen.join(", "), "the hub listens");
 
     greet(&config, &hub, &listen, &choice);
+    let app = hub.app().clone();
+    background.spawn("kept answers", |stop| async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = app.send_kept_answers() => {}
+        }
+    });
     let fixed = Fixed {
         listen,
         owner: ground.owner.to_string(),
@@ -160,6 +171,7 @@ struct Keeping {
     bus: Local,
     outbox: Outbox,
     mail_waiters: Arc<MailWaiters>,
+    input_waiters: Arc<InputWaiters>,
     db: Database,
     store: store::Embedded,
     mail: Arc<EmbeddedMailbox>,
@@ -170,10 +182,12 @@ impl Keeping {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let bus = Local::new();
         let mail_waiters = Arc::new(MailWaiters::default());
+        let input_waiters = Arc::new(InputWaiters::default());
         let chapters = [store::CHAPTER, mail::CHAPTER, presence::CHAPTER];
         let db = Database::open(&config.data_dir.join(STORE), &chapters)?;
         let outbox = Outbox::default();
-        let heard = outbox.behind(mail_waiters.behind(Arc::new(bus.clone())));
+        let heard = input_waiters.behind(mail_waiters.behind(Arc::new(bus.clone())));
+        let heard = outbox.behind(heard);
         let store = store::Embedded::open(db.clone(), heard, clock.clone())?;
         bus.replay().begin(store.epoch(), store.seq());
         Ok(Self {
@@ -184,6 +198,7 @@ impl Keeping {
             bus,
             outbox,
             mail_waiters,
+            input_waiters,
         })
     }
 
@@ -234,6 +249,8 @@ impl Keeping {
             mail: self.mail,
             locks,
             mail_waiters: self.mail_waiters,
+            input_waiters: self.input_waiters,
+            desktops: Arc::new(self.bus.clone()),
             manifests,
             clock: self.clock,
             facts,

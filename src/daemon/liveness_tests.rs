@@ -14,11 +14,11 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::{sync::watch, time::sleep};
 
-use crate::app::{App, Facts, MailWaiters, Parts};
+use crate::app::{App, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::Local;
 use crate::clock::SystemClock;
 use crate::domain::{
-    Beat, Loss, ManifestOrder, Millis, NewProject, NewSession, SessionHead, SessionId, Verdict,
+    AgentKey, Beat, Loss, ManifestOrder, Millis, NewProject, NewSession, SessionHead, SessionId, Verdict,
 };
 use crate::locks::LocalLocks;
 use crate::mail::{self, EmbeddedMailbox};
@@ -64,12 +64,15 @@ impl House {
             mail: Arc::new(EmbeddedMailbox::new(db.clone(), clock.clone())),
             locks: Arc::new(LocalLocks::new(clock.now())),
             mail_waiters: Arc::new(MailWaiters::default()),
+            input_waiters: Arc::new(InputWaiters::default()),
+            desktops: Arc::new(Local::new()),
             manifests: Arc::new(NoManifests),
             clock,
             facts: Facts {
                 hostname: "here".into(),
                 platform: "linux",
                 server_url: String::new(),
+                agent_key: AgentKey::new([0; 32]),
                 data_dir: dir.path().to_owned(),
                 session_dir: dir.path().to_owned(),
                 provider_env: Vec::new(),

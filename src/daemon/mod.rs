@@ -1,7 +1,11 @@
 //! The wiring: names every concrete adapter, starts everything in order, runs, and stops everything in order.
 //! No rules here, and nothing that another room could know.
 
+#[cfg(test)]
+mod answering_tests;
 mod build;
+#[cfg(test)]
+mod device_tests;
 mod exit;
 mod greeting;
 #[cfg(test)]

@@ -6,11 +6,13 @@
 mod harness;
 
 mod agent;
+mod answers;
 mod claims;
 mod crowd;
 mod desktop;
 mod doors;
 mod hubs;
+mod identity;
 mod liveness;
 mod mail;
 mod operator;

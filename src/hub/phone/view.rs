@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::domain::{
-    Failure, Mail, Member, MemberStatus, Millis, NeedsInput, Project, Session, SessionHead, Task,
+    Answerer, Failure, Mail, Member, MemberStatus, Millis, NeedsInput, Project, Session, SessionHead, Task,
 };
 
 /// Longest free text that is sent along with a record, in bytes; the rest is cut off.
@@ -107,7 +107,11 @@ struct Question<'a> {
     message: Option<&'a str>,
     since: Option<Millis>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a Value>,
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_by: Option<&'a Answerer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_at: Option<Millis>,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<&'a Value>,
 }
@@ -147,7 +151,7 @@ impl<'a> SessionView<'a> {
             last_activity: head.last_activity,
             completed_at: head.completed_at,
             parent_session_id: head.parent_session_id.as_deref(),
-            needs_input: head.needs_input.value().map(Question::of),
+            needs_input: head.needs_input.value().map(|needs| Question::of(needs, head)),
             team_member_id: head.team_member_id.value().map(String::as_str),
             team_members: faces(head),
             failure: head.failure.value().map(Fall::of),
@@ -158,12 +162,14 @@ impl<'a> SessionView<'a> {
 }
 
 impl<'a> Question<'a> {
-    fn of(needs: &'a NeedsInput) -> Self {
+    fn of(needs: &'a NeedsInput, head: &SessionHead) -> Self {
         Self {
-            active: needs.active,
+            active: head.is_waiting(),
             message: needs.message.value().map(|text| cut(text)),
             since: needs.since.value().copied(),
-            request_id: needs.extra.get("requestId"),
+            request_id: needs.request_id.as_ref().map(|id| id.as_str()),
+            answered_by: needs.answered_by.as_ref(),
+            answered_at: needs.answered_at,
             options: needs.extra.get("options"),
         }
     }
