@@ -31,3 +31,6 @@ pub mod sqlite; // one file, one writer thread, group commit, migrations, backup
 pub mod config; // TOML, environment and flags become one checked Config with origins
 pub mod service; // us and the init system: signals, sd_notify, journald, sleep
 pub mod shutdown; // tasks that are stopped and waited for together
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing; // every parser of bytes that others made, and what must hold for any of them

@@ -2,6 +2,8 @@
 
 mod agent_key;
 mod devices;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gate;
 
 pub use agent_key::{KeyError, agent_key};

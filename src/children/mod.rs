@@ -5,4 +5,9 @@
 mod binary;
 mod redis;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing {
+    pub(crate) use super::redis::fuzzing::redis_reply;
+}
+
 pub use self::redis::{Fsync, Login, Redis, RedisError, RedisParams, Tcp, redis_server};

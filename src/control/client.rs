@@ -55,6 +55,11 @@ impl Client {
                 io::ErrorKind::PermissionDenied => ClientError::NoPermission,
                 _ => ClientError::NotRunning,
             })?;
+        Self::over(stream).await
+    }
+
+    /// Talks over a connection that is there already.
+    pub(super) async fn over(stream: UnixStream) -> Result<Self, ClientError> {
         let handshake = timeout(ANSWER_TIME, http1::handshake(TokioIo::new(stream)));
         let (sender, connection) = handshake
             .await

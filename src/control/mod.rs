@@ -4,6 +4,8 @@
 //! through [`client::Client`]; [`server`] answers from [`Operations`], which the wiring implements. No rules here.
 
 pub mod client;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod protocol;
 pub mod server;
 #[cfg(test)]

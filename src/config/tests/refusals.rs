@@ -206,4 +206,10 @@ fn a_directory_too_deep_for_sockets_is_refused_before_anything_fails_on_it() {
         found[0].starts_with("runtime_dir: ") && found[0].contains("shorter"),
         "{found:?}"
     );
+    let odd: &'static str =
+        Box::leak(format!("data_dir = \"/{}\\n\\u001b[2J\"", "d".repeat(90)).into_boxed_str());
+    assert!(
+        !problems(odd)[0].contains(char::is_control),
+        "a problem is one line"
+    );
 }
