@@ -17,26 +17,25 @@ if ! command -v c++ >/dev/null 2>&1; then
     esac
 fi
 
-host=$(rustc -vV | sed -n 's/^host: //p')
-# What cargo-fuzz passes to the compiler. Counters and comparisons guide the search; there is no address sanitizer, which
-# needs an unstable compiler and would have nothing to watch: the code is safe Rust.
-RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+# What cargo-fuzz passes to the compiler: counters and comparisons guide the search. There is no address sanitizer: it
+# needs an unstable compiler and would have nothing to watch, the code is safe Rust.
+INSTRUMENT="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
--Cllvm-args=-sanitizer-coverage-trace-compares ${FUZZ_RUSTFLAGS:-}"
-export RUSTFLAGS
-export CARGO_TARGET_DIR="${FUZZ_TARGET_DIR:-$PWD/target}"
+-Cllvm-args=-sanitizer-coverage-trace-compares"
+export INSTRUMENT
 
 seconds=${1:-}
 [ $# -gt 0 ] && shift
 targets=${*:-$(for file in fuzz_targets/*.rs; do basename "$file" .rs; done)}
 
-# `--target` keeps these flags away from build scripts and macros.
 if [ -n "$seconds" ]; then
-    cargo build --locked --quiet --release --target "$host"
-    built=$CARGO_TARGET_DIR/$host/release
+    # The libraries are searched too. `--target` keeps the options away from build scripts and macros.
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    RUSTFLAGS=$INSTRUMENT cargo build --locked --release --target "$host" --target-dir target
+    built=target/$host/release
 else
-    cargo build --locked --quiet --target "$host"
-    built=$CARGO_TARGET_DIR/$host/debug
+    RUSTC_WRAPPER=$PWD/instrument.sh cargo build --locked --target-dir ../target
+    built=../target/debug
 fi
 
 scratch=$(mktemp -d)
@@ -44,7 +43,7 @@ trap 'rm -rf "$scratch"' EXIT
 failed=
 for target in $targets; do
     mkdir -p "artifacts/$target" "found/$target" "$scratch/$target"
-    # A second for an input is far too long; half a gigabyte is far too much.
+    # No input may take ten seconds, or half a gigabyte.
     limits="-timeout=10 -rss_limit_mb=512 -artifact_prefix=artifacts/$target/"
     if [ -n "$seconds" ]; then
         # New inputs are kept in found/, so that the next run begins where this one ended.
@@ -52,13 +51,16 @@ for target in $targets; do
     else
         set -- -seed=1 -runs="${FUZZ_RUNS:-5000}" -max_total_time=30 "$scratch/$target" "corpus/$target"
     fi
-    echo "fuzz: $target"
     # shellcheck disable=SC2086 # the words of the limits are options
     if "$built/$target" $limits "$@" >"$scratch/log" 2>&1; then
-        grep -E 'DONE|stat::' "$scratch/log" || tail -n 1 "$scratch/log"
+        echo "fuzz: $target: $(grep DONE "$scratch/log" || tail -n 1 "$scratch/log")"
+        grep 'stat::' "$scratch/log" || true
     else
         tail -n 60 "$scratch/log" >&2
         failed="$failed $target"
     fi
 done
-[ -z "$failed" ] || { echo "fuzz: FAILED:$failed; the inputs are in fuzz/artifacts" >&2; exit 1; }
+if [ -n "$failed" ]; then
+    echo "fuzz: FAILED:$failed; the inputs are in fuzz/artifacts" >&2
+    exit 1
+fi

@@ -71,6 +71,26 @@ mod tests {
         }
     }
 
+    /// Otherwise other libraries would be searched than those that are shipped, and the short run would build them anew.
+    #[test]
+    fn the_libraries_that_are_searched_are_the_hubs() {
+        fn libraries(lock: &str) -> BTreeSet<&str> {
+            let entries = lock
+                .split("[[package]]")
+                .filter_map(|entry| entry.split_once("\nsource = "));
+            entries.map(|(name_and_version, _)| name_and_version).collect()
+        }
+        let ours = fs::read_to_string(fuzz("../Cargo.lock")).unwrap();
+        let theirs = fs::read_to_string(fuzz("Cargo.lock")).unwrap();
+        let engine = |name: &&str| name.contains("\"libfuzzer-sys\"") || name.contains("\"jobserver\"");
+        let (ours, theirs) = (libraries(&ours), libraries(&theirs));
+        let others: Vec<_> = theirs.difference(&ours).filter(|name| !engine(name)).collect();
+        assert!(
+            others.is_empty() && theirs.len() > 100,
+            "cp Cargo.lock fuzz/ && cargo update --manifest-path fuzz/Cargo.toml --workspace: {others:?}"
+        );
+    }
+
     #[test]
     fn every_check_has_a_program_and_a_corpus_and_there_are_no_others() {
         let checks: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
