@@ -49,7 +49,7 @@ for target in $targets; do
         # New inputs are kept in found/, so that the next run begins where this one ended.
         set -- -max_total_time="$seconds" -print_final_stats=1 "found/$target" "corpus/$target"
     else
-        set -- -seed=1 -runs="${FUZZ_RUNS:-5000}" -max_total_time=30 "$scratch/$target" "corpus/$target"
+        set -- -seed=1 -runs="${FUZZ_RUNS:-2000}" -max_total_time=30 "$scratch/$target" "corpus/$target"
     fi
     # shellcheck disable=SC2086 # the words of the limits are options
     if "$built/$target" $limits "$@" >"$scratch/log" 2>&1; then
