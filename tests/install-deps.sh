@@ -8,12 +8,13 @@
 # Ends with 1 if something is missing that could not be installed, and says what.
 set -u
 
-all="build redis"
+all="build redis fuzz"
 
 group() {
     case $1 in
         build) need cc build-essential - ;;
         redis) need redis-server redis-server redis ;;
+        fuzz) [ "$(uname -s)" != Linux ] || need c++ g++ - ;; # elsewhere fuzz/run.sh says that it is skipped
         *) echo "unknown group: $1 (there are: $all)" >&2; exit 64 ;;
     esac
 }
