@@ -1,4 +1,4 @@
-//! The room's parsers of requests and frames, for `crate::fuzzing`.
+//! The room's parsers of requests and frames, as the list of fuzz targets names them.
 
 pub(crate) use super::{
     path::fuzzing::path,
