@@ -24,8 +24,40 @@ pub struct Status {
     pub hub: Hub,
     /// Agents by verdict.
     pub agents: AgentCounts,
+    /// Mail between agents.
+    pub mail: Mail,
     /// Where things lie.
     pub places: Places,
+}
+
+/// Mail between agents.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mail {
+    /// Where it is kept, for people.
+    pub place: String,
+    /// `open`; `moving`, while it comes from where it was kept before; `closed`, until that can begin.
+    pub state: String,
+    /// How many there are, as last counted.
+    pub mails: Option<u64>,
+    /// How many came from elsewhere since the start.
+    pub moved: u64,
+    /// How many agents wait for mail.
+    pub waiting: usize,
+    /// Mail that could not be brought here.
+    pub left_behind: Vec<LeftBehind>,
+}
+
+/// Mail that could not be brought to where mail is kept now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeftBehind {
+    /// Where it lies.
+    pub place: String,
+    /// Why it is still there.
+    pub why: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 /// The daemon itself.

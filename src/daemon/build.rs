@@ -22,9 +22,9 @@ use crate::hub::{
     listen::{self, Connections, Listener},
 };
 use crate::locks::{LocalLocks, RedisLocks};
-use crate::mail::{self, EmbeddedMailbox};
+use crate::mail::{CHAPTER as MAIL, EmbeddedMailbox};
 use crate::manifest::Generator;
-use crate::ports::{Clock, Locks};
+use crate::ports::{Clock, Locks, Mailbox};
 use crate::presence::{self, Agents, Reconciler};
 use crate::redis_link::RedisLink;
 use crate::service::{lock::DirLock, rlimit};
@@ -36,6 +36,7 @@ use super::{
     Daemon,
     exit::StartError,
     greeting::Greeting,
+    mail::{self, MailHouse},
     operator::{Child, Fixed, Operator, Stock},
     redis,
     server_url::ServerUrl,
@@ -64,17 +65,35 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         settings::manifests(&config),
         settings::surroundings(&config, &url),
     ));
-    let stock = keeping.stock();
     let choice = redis::Choice::make(&config, redis::server(&config));
     let way = redis::way(&config, &choice)?;
     let (background, desk) = (TaskGroup::default(), TaskGroup::default());
     let link = way.as_ref().map(|way| RedisLink::open(way.clone(), &background));
-    if let Some(link) = &link {
-        keeping.exchange(&config, link, &background);
-    }
+    let exchange = link.as_ref().map(|link| keeping.exchange(&config, link, &background));
+    let children = TaskGroup::default();
+    let mail = MailHouse::open(
+        mail::Ground {
+            config: &config,
+            owner: &ground.owner,
+            choice: &choice,
+            way: way.as_ref(),
+            link: link.as_ref(),
+            embedded: keeping.mail.clone(),
+            waiters: keeping.mail_waiters.clone(),
+            store: Arc::new(keeping.store.clone()),
+            clock: keeping.clock.clone(),
+            resyncs: exchange.as_ref().map(Exchange::resyncs),
+            children: &children,
+        },
+        &background,
+    )?;
+    let stock = Stock {
+        store: keeping.store.clone(),
+        mail: mail.archive(),
+    };
     let claims = keeping.claims(&config, link.as_ref());
     let (agents, presence) = keeping.presence(&config, &facts).unzip();
-    let hub = keeping.hub(&config, manifests.clone(), facts, agents, claims);
+    let hub = keeping.hub(&config, manifests.clone(), facts, mail.mailbox(), agents, claims);
     if choice == redis::Choice::Managed {
         // Before anybody can ask: there is no moment at which it looks ready without it.
         hub.readiness().lacks(redis::NAME, "redis is starting");
@@ -99,7 +118,6 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         Some(way) => reconciler.over(Arc::new(redis::presence(&config, way, &background))),
         None => reconciler,
     });
-    let children = TaskGroup::default();
     let (transitions, seen) = broadcast::channel(TRANSITIONS);
     let redis = match choice {
         redis::Choice::Managed => {
@@ -116,6 +134,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let (operator, orders) = Operator::new(
         hub.clone(),
         stock.clone(),
+        mail,
         operated.collect(),
         fixed,
         loaded.clone(),
@@ -154,7 +173,7 @@ struct Keeping {
     mail_waiters: Arc<MailWaiters>,
     db: Database,
     store: store::Embedded,
-    mail: Arc<EmbeddedMailbox>,
+    mail: EmbeddedMailbox,
 }
 
 impl Keeping {
@@ -162,7 +181,7 @@ impl Keeping {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let bus = Local::new();
         let mail_waiters = Arc::new(MailWaiters::default());
-        let chapters = [store::CHAPTER, mail::CHAPTER, presence::CHAPTER];
+        let chapters = [store::CHAPTER, MAIL, presence::CHAPTER];
         let db = Database::open(&config.data_dir.join(STORE), &chapters)?;
         let outbox = Outbox::default();
         let heard = outbox.behind(mail_waiters.behind(Arc::new(bus.clone())));
@@ -170,7 +189,7 @@ impl Keeping {
         bus.replay().begin(store.epoch(), store.seq());
         Ok(Self {
             store,
-            mail: Arc::new(EmbeddedMailbox::new(db.clone(), clock.clone())),
+            mail: EmbeddedMailbox::new(db.clone(), clock.clone()),
             db,
             clock,
             bus,
@@ -179,15 +198,8 @@ impl Keeping {
         })
     }
 
-    fn stock(&self) -> Stock {
-        Stock {
-            store: self.store.clone(),
-            mail: self.mail.clone(),
-        }
-    }
-
     /// Hubs that share a Redis tell each other what happens.
-    fn exchange(&self, config: &Config, link: &RedisLink, tasks: &TaskGroup) {
+    fn exchange(&self, config: &Config, link: &RedisLink, tasks: &TaskGroup) -> Exchange {
         let parties = Parties {
             link: link.clone(),
             prefix: config.redis.key_prefix.as_str().to_owned(),
@@ -195,7 +207,7 @@ impl Keeping {
             store: Arc::new(self.store.clone()),
             epoch: self.store.epoch(),
         };
-        Exchange::start(parties, tasks);
+        Exchange::start(parties, tasks)
     }
 
     /// Where leases are kept: with Redis, there and nowhere else, or two hubs would give away the same name.
@@ -218,12 +230,13 @@ impl Keeping {
         config: &Config,
         manifests: Arc<Generator>,
         facts: Facts,
+        mail: Arc<dyn Mailbox>,
         agents: Option<Agents>,
         locks: Arc<dyn Locks>,
     ) -> Hub {
         let app = App::new(Parts {
             store: Arc::new(self.store),
-            mail: self.mail,
+            mail,
             locks,
             mail_waiters: self.mail_waiters,
             manifests,

@@ -6,6 +6,7 @@ mod exit;
 mod greeting;
 #[cfg(test)]
 mod liveness_tests;
+mod mail;
 mod operator;
 mod plan;
 mod redis;

@@ -26,6 +26,8 @@ use crate::service::recent::Recent;
 use crate::shutdown::TaskGroup;
 use crate::supervisor::{Handle, Transition};
 
+use super::mail::MailHouse;
+
 /// The status is written down at least this often, so that a dead daemon's last words have an age.
 const NOTE_PULSE: Duration = Duration::from_secs(60);
 /// An operator's wish waits so long for the daemon's main loop.
@@ -71,6 +73,7 @@ pub struct Operator {
 struct Inner {
     hub: Hub,
     stock: Stock,
+    mail: MailHouse,
     children: Vec<Child>,
     fixed: Fixed,
     loaded: Arc<ArcSwap<Loaded>>,
@@ -84,6 +87,7 @@ impl Operator {
     pub fn new(
         hub: Hub,
         stock: Stock,
+        mail: MailHouse,
         children: Vec<Child>,
         fixed: Fixed,
         loaded: Arc<ArcSwap<Loaded>>,
@@ -96,6 +100,7 @@ impl Operator {
                 inner: Arc::new(Inner {
                     hub,
                     stock,
+                    mail,
                     children,
                     fixed,
                     loaded,
@@ -172,7 +177,10 @@ impl Operator {
 
 impl Operations for Operator {
     fn status(&self) -> Pending<'_, Status> {
-        Box::pin(std::future::ready(self.inner.status()))
+        Box::pin(async {
+            self.inner.mail.count().await;
+            self.inner.status()
+        })
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -4,9 +4,12 @@
 //! project, recipient, time. It does not decide who receives what, or wake anybody.
 
 mod archive;
+mod elsewhere;
 mod place;
 #[cfg(test)]
 mod tests;
+
+pub use elsewhere::Elsewhere;
 
 use std::sync::Arc;
 
@@ -60,6 +63,16 @@ pub const CHAPTER: Chapter = Chapter {
         );
         CREATE TABLE mail_name (name TEXT NOT NULL);
         INSERT INTO mail_name VALUES (lower(hex(randomblob(8))));
+    ",
+        "
+        -- Places outside this file in which mail of this hub may lie.
+        CREATE TABLE mail_elsewhere (
+            kind    TEXT NOT NULL,
+            address TEXT NOT NULL,
+            login   INTEGER NOT NULL,
+            prefix  TEXT NOT NULL,
+            PRIMARY KEY (kind, address, prefix)
+        );
     ",
     ],
 };

@@ -17,7 +17,8 @@ use super::{Child, Inner};
 impl Inner {
     pub(super) fn status(&self) -> Status {
         let at = crate::clock::SystemClock.now().0;
-        let mut components = vec![self.hub_part(), self.store_part()];
+        let mail = self.mail.part(self.fixed.started_at);
+        let mut components = vec![self.hub_part(), self.store_part(), mail];
         components.extend(self.children.iter().map(child_part));
         if !self.children.iter().any(|child| child.name == "redis") {
             let detail = self.fixed.redis.clone();
@@ -43,6 +44,7 @@ impl Inner {
                 seq: self.stock.store.seq(),
             },
             agents: self.agent_counts(),
+            mail: self.mail.told(),
             places: self.places(),
         }
     }
@@ -94,6 +96,7 @@ impl Inner {
         for (part, why) in self.hub.readiness().missing() {
             warnings.push(warning("not_ready", format!("{part}: {why}"), None));
         }
+        warnings.extend(self.mail.warnings());
         let empty = self.hub.app().view().projects().is_empty();
         if empty && super::super::settings::has_node_data(&loaded.config.data_dir) {
             let remedy = format!(

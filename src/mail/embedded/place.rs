@@ -10,7 +10,7 @@ use super::{EmbeddedMailbox, Failure, archive::take_in, find};
 
 impl EmbeddedMailbox {
     /// Durable when it answers.
-    fn change(
+    pub(super) fn change(
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> Result<(), Failure> + Send + 'static,
     ) -> Pending<'_, Result<(), MailError>> {
@@ -125,5 +125,20 @@ impl Place for EmbeddedMailbox {
             }
             Ok(())
         })
+    }
+
+    fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>> {
+        Box::pin(self.read(|db| {
+            let mut statement = db.prepare("SELECT source FROM mail_move WHERE NOT complete")?;
+            let sources = statement.query_map([], |row| row.get(0))?;
+            Ok(sources.collect::<rusqlite::Result<_>>()?)
+        }))
+    }
+
+    fn count(&self) -> Pending<'_, Result<u64, MailError>> {
+        Box::pin(self.read(|db| {
+            let count: i64 = db.query_row("SELECT count(*) FROM mail", [], |row| row.get(0))?;
+            Ok(u64::try_from(count).unwrap_or(0))
+        }))
     }
 }

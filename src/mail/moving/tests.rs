@@ -2,15 +2,20 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use tempfile::TempDir;
 
+use crate::domain::{Letter, Millis, ProjectId, SessionId};
 use crate::mail::{
-    CHAPTER, EmbeddedMailbox, StreamMailbox,
+    CHAPTER, EmbeddedMailbox, Home, StreamMailbox,
     suite::{Hand, letter, project, sending, session, to},
 };
+use crate::ports::{Once, Sending, Sent};
 use crate::redis_link::{
     RedisLink,
     testbed::{PATIENCE as LONG, Server},
@@ -118,6 +123,12 @@ impl Place for Fragile {
     }
     fn forget(&self, ids: Vec<MailId>) -> Pending<'_, Result<(), MailError>> {
         self.step(move |place| place.forget(ids))
+    }
+    fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>> {
+        self.place.unfinished()
+    }
+    fn count(&self) -> Pending<'_, Result<u64, MailError>> {
+        self.place.count()
     }
 }
 
@@ -227,6 +238,77 @@ async fn a_move_out_of_redis_interrupted_at_any_step_goes_on_and_ends_complete()
     }
 }
 
+/// Interrupts the move at every step in turn, and goes back; and then there once more.
+async fn survives_turning_round_anywhere(source: Arc<dyn Place>, place: Arc<dyn Place>, after: bool) {
+    let mut interrupted_at = 0;
+    loop {
+        interrupted_at += 1;
+        let mut expected = all(&*place).await;
+        expected.extend(fill(&*source).await);
+        let steps = Arc::new(AtomicI64::new(interrupted_at));
+        let fragile = |place: &Arc<dyn Place>| Fragile {
+            place: place.clone(),
+            steps: steps.clone(),
+            after,
+        };
+        let cut = carry(&fragile(&source), &fragile(&place)).await.is_err();
+        // On the way back it is interrupted as well, and somebody deletes and sends there in between.
+        steps.store(interrupted_at, Ordering::SeqCst);
+        let _cut_too = carry(&fragile(&place), &fragile(&source)).await;
+        carry(&*place, &*source).await.unwrap();
+        assert!(all(&*place).await.is_empty());
+        assert!(all(&*source).await == expected, "back, interrupted at {interrupted_at}, {after}");
+        let deleted = expected.pop_first().unwrap().0;
+        source.delete(&deleted).await.unwrap();
+        carry(&*source, &*place).await.unwrap();
+        assert!(all(&*source).await.is_empty());
+        assert!(all(&*place).await == expected, "there, interrupted at {interrupted_at}, {after}");
+        for (at, from) in [(&source, &place), (&place, &source)] {
+            let from = from.name().await.unwrap();
+            assert_eq!(at.stage(&from).await.unwrap(), Stage::Nothing);
+        }
+        if !cut {
+            assert!(interrupted_at > 10, "so few steps?");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_turns_round_in_the_middle_of_a_move_loses_nothing_either() {
+    let (dir, server, tasks) = (TempDir::new().unwrap(), Server::start(), TaskGroup::default());
+    for after in [false, true] {
+        survives_turning_round_anywhere(embedded(&dir, "a"), embedded(&dir, "b"), after).await;
+    }
+    survives_turning_round_anywhere(embedded(&dir, "c"), streams(&server, &tasks).await, true).await;
+}
+
+#[tokio::test]
+async fn from_a_redis_that_others_use_too_only_our_own_projects_mail_is_taken() {
+    let (dir, server, tasks) = (TempDir::new().unwrap(), Server::start(), TaskGroup::default());
+    let link = RedisLink::open(server.settings(), &tasks);
+    link.until_up(LONG).await.unwrap();
+    let shared = StreamMailbox::new(link, "maestro:mail:", Arc::new(Hand::default())).without_syncing();
+    shared.settle_in("we").await.unwrap();
+    assert!(!shared.is_shared("we").await.unwrap());
+    shared.settle_in("they").await.unwrap();
+    assert!(shared.is_shared("we").await.unwrap());
+    let ours = fill(&shared).await;
+    let theirs = Letter {
+        project_id: project("theirs"),
+        ..letter()
+    };
+    shared.send(to(theirs, &["b"])).await.unwrap();
+    let home = embedded(&dir, "a");
+    let part = shared.clone().of_projects(|id| *id == project("p"));
+    assert_eq!(part.count().await.unwrap(), ours.len() as u64);
+    assert_eq!(carry(&part, &*home).await.unwrap(), ours.len());
+    shared.move_out("we").await.unwrap();
+    assert_eq!(all(&*home).await, ours);
+    assert_eq!(shared.count().await.unwrap(), 1);
+    assert!(!shared.is_shared("they").await.unwrap());
+}
+
 #[tokio::test]
 async fn there_and_back_nothing_changes() {
     let (dir, server, tasks) = (TempDir::new().unwrap(), Server::start(), TaskGroup::default());
@@ -264,13 +346,16 @@ async fn a_home_that_waits_for_its_mail_says_so_and_opens_when_it_came() {
     let dir = TempDir::new().unwrap();
     let (old, new) = (embedded(&dir, "a"), embedded(&dir, "b"));
     let before = fill(&*old).await;
-    let home = Home::closed(new);
+    let home = Home::closed(new).impatient();
     let refused = home.get(before.keys().next().unwrap()).await;
     assert!(
         matches!(refused, Err(MailError::Unavailable { .. })),
         "{refused:?}"
     );
-    assert_eq!(home.take_over(&*old).await.unwrap(), before.len());
+    assert_eq!(home.take_in(&*old).await.unwrap(), before.len());
+    assert!(home.get(before.keys().next().unwrap()).await.is_err(), "not yet");
+    home.open().await.unwrap();
+    assert_eq!(home.count().await.unwrap(), before.len() as u64);
     for (id, mail) in before {
         assert_eq!(home.get(&id).await.unwrap(), Some(mail));
     }
@@ -285,9 +370,11 @@ async fn a_home_shows_nothing_of_a_move_that_was_broken_off() {
     new.receive(&from, before.values().take(3).cloned().collect())
         .await
         .unwrap();
-    let home = Home::open(new, Some(&from)).await.unwrap();
+    let home = Home::closed(new);
+    home.open().await.unwrap();
     assert_eq!(home.page(None, 10).await.unwrap(), []);
-    assert_eq!(home.take_over(&*old).await.unwrap(), before.len());
+    assert_eq!(home.take_in(&*old).await.unwrap(), before.len());
+    assert_eq!(home.page(None, 100).await.unwrap().len(), before.len());
 }
 
 #[tokio::test]

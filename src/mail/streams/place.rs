@@ -13,6 +13,19 @@ use crate::redis_link::LinkError;
 use super::{StreamMailbox, TOGETHER, unavailable};
 
 impl StreamMailbox {
+    /// Made up by the first who asks; it goes with the data.
+    async fn own_name(&self) -> Result<String, MailError> {
+        let key = self.key("this:name");
+        let (mut set, mut get) = (cmd("SET"), cmd("GET"));
+        set.arg(&key).arg(self.shared.pen.name()).arg("NX");
+        get.arg(&key);
+        let link = &self.shared.link;
+        link.query::<Option<String>>(&set).await.map_err(unavailable)?;
+        let name: Option<String> = link.query(&get).await.map_err(unavailable)?;
+        let name = name.ok_or_else(|| MailError::Engine("the name of the mail in redis is gone".into()))?;
+        Ok(format!("redis-{name}"))
+    }
+
     async fn read_stage(&self, from: &str) -> Result<Stage, MailError> {
         let mut command = cmd("GET");
         command.arg(self.key(format!("moving:{from}")));
@@ -100,7 +113,7 @@ impl StreamMailbox {
 
 impl Place for StreamMailbox {
     fn name(&self) -> Pending<'_, Result<String, MailError>> {
-        Box::pin(async { Ok("redis".into()) }) // nobody moves from one Redis to another
+        Box::pin(self.own_name())
     }
 
     fn stage<'a>(&'a self, from: &'a str) -> Pending<'a, Result<Stage, MailError>> {
@@ -152,6 +165,22 @@ impl Place for StreamMailbox {
                 .into_iter()
                 .map(|mail| (mail.id, mail.project_id.to_string()));
             self.remove_all(named).await.map(drop)
+        })
+    }
+
+    fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>> {
+        Box::pin(async { Ok(Vec::new()) }) // other hubs may be moving in
+    }
+
+    fn count(&self) -> Pending<'_, Result<u64, MailError>> {
+        Box::pin(async move {
+            let projects = self.projects().await?;
+            let mut pipe = pipe();
+            for project in projects {
+                pipe.cmd("ZCARD").arg(self.key(format!("project:{project}")));
+            }
+            let counts: Vec<u64> = self.shared.link.pipeline(&pipe).await.map_err(unavailable)?;
+            Ok(counts.iter().sum())
         })
     }
 }
