@@ -81,6 +81,12 @@ impl Client {
         whole(body).await
     }
 
+    /// Asks for something to be removed.
+    pub async fn delete<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, ClientError> {
+        let body = self.send(Method::DELETE, path, None).await?;
+        whole(body).await
+    }
+
     /// Starts, stops or restarts a child.
     pub async fn act(&mut self, child: &str, act: ChildAct) -> Result<(), ClientError> {
         let path = format!("/v1/children/{}/{}", encode(child), act.word());

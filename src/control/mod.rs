@@ -13,7 +13,7 @@ use std::{future::Future, path::PathBuf, pin::Pin};
 
 use tokio::sync::mpsc;
 
-use protocol::{ChildAct, LogSource, Problem, Progress, Status};
+use protocol::{ChildAct, LogSource, MailAsk, Problem, Progress, Status};
 
 /// A boxed future.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -30,6 +30,8 @@ pub trait Operations: Send + Sync + 'static {
     fn config(&self) -> serde_json::Value;
     /// Agents and whether they live.
     fn agents(&self) -> Pending<'_, serde_json::Value>;
+    /// Mail between agents, as REST shows it.
+    fn mail(&self, ask: MailAsk) -> Pending<'_, Result<serde_json::Value, Problem>>;
     /// Starts, stops or restarts a child.
     fn act(&self, child: String, act: ChildAct) -> Pending<'_, Result<(), Problem>>;
     /// Live events, one JSON object a line.

@@ -277,6 +277,26 @@ impl LogSource {
     }
 }
 
+/// What can be asked about mail. Ids as the operator wrote them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MailAsk {
+    /// A session's inbox, or the newest mail.
+    List {
+        /// Whose inbox.
+        session: Option<String>,
+        /// Only of this project.
+        project: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// One mail.
+    Show(String),
+    /// The conversation it belongs to.
+    Thread(String),
+    /// It shall be gone, for everybody.
+    Delete(String),
+}
+
 /// One step of something that takes a while; a line each, ending in `done` or `failed`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]

@@ -1,5 +1,7 @@
 //! Answers on the control socket.
 
+mod mail;
+
 use std::{
     convert::Infallible,
     fs,
@@ -202,6 +204,7 @@ fn router(operations: Arc<dyn Operations>, stop: CancellationToken) -> Router {
         .route("/v1/import", post(import))
         .route("/v1/export", post(export))
         .route("/v1/backup", post(backup))
+        .merge(mail::routes())
         .with_state(Desk { operations, stop })
 }
 

@@ -10,7 +10,7 @@ use crate::shutdown::TaskGroup;
 use super::{
     Lines, Operations, Pending,
     client::{Client, ClientError},
-    protocol::{ChildAct, LogSource, Problem, Progress, Status},
+    protocol::{ChildAct, LogSource, MailAsk, Problem, Progress, Status},
     server::{ControlError, ControlSocket},
 };
 
@@ -44,6 +44,9 @@ impl Operations for StandIn {
     }
     fn agents(&self) -> Pending<'_, serde_json::Value> {
         Box::pin(async { json!([]) })
+    }
+    fn mail(&self, ask: MailAsk) -> Pending<'_, Result<serde_json::Value, Problem>> {
+        Box::pin(async move { Ok(json!(format!("{ask:?}"))) })
     }
     fn act(&self, child: String, _: ChildAct) -> Pending<'_, Result<(), Problem>> {
         Box::pin(async move {

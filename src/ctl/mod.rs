@@ -7,6 +7,7 @@ mod completions;
 mod doctor;
 mod exit;
 mod hub;
+mod mail;
 mod paint;
 mod settings;
 mod status;
@@ -36,6 +37,7 @@ Examples:
   maestroctl logs -f redis             what redis-server prints
   maestroctl restart redis
   maestroctl events -f | jq .event     what goes on, one JSON object a line
+  maestroctl mail list --session sess_1   what its agent was written
   maestroctl agent run --session sess_1 -- claude    run an agent that the hub looks after
   maestroctl import ~/.maestro/data    take over from the Node server
   maestroctl backup hub.db             a consistent copy while running
@@ -79,6 +81,8 @@ enum Command {
     Agent(agent::AgentArgs),
     /// Agents, and which of them are alive
     Agents(agents::AgentsArgs),
+    /// Mail between agents: look at it, delete it
+    Mail(mail::MailArgs),
     /// Events as they happen
     Events(streams::EventsArgs),
     /// The configuration: show the daemon's, check a file, reload
@@ -169,6 +173,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Stop(args) => child::run(&context, args, ChildAct::Stop).await,
         Command::Restart(args) => child::run(&context, args, ChildAct::Restart).await,
         Command::Agents(args) => agents::run(&context, args).await,
+        Command::Mail(args) => mail::run(&context, args).await,
         Command::Events(args) => streams::events(&context, args).await,
         Command::Config(args) => settings::run(&context, args).await,
         Command::Import(args) => transfer::import(&context, args).await,

@@ -69,7 +69,9 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let way = redis::way(&config, &choice)?;
     let (background, desk) = (TaskGroup::default(), TaskGroup::default());
     let link = way.as_ref().map(|way| RedisLink::open(way.clone(), &background));
-    let exchange = link.as_ref().map(|link| keeping.exchange(&config, link, &background));
+    let exchange = link
+        .as_ref()
+        .map(|link| keeping.exchange(&config, &choice, link, &background));
     let children = TaskGroup::default();
     let mail = MailHouse::open(
         mail::Ground {
@@ -199,13 +201,20 @@ impl Keeping {
     }
 
     /// Hubs that share a Redis tell each other what happens.
-    fn exchange(&self, config: &Config, link: &RedisLink, tasks: &TaskGroup) -> Exchange {
+    fn exchange(
+        &self,
+        config: &Config,
+        choice: &redis::Choice,
+        link: &RedisLink,
+        tasks: &TaskGroup,
+    ) -> Exchange {
         let parties = Parties {
             link: link.clone(),
             prefix: config.redis.key_prefix.as_str().to_owned(),
             outbox: self.outbox.clone(),
             store: Arc::new(self.store.clone()),
             epoch: self.store.epoch(),
+            shared: *choice == redis::Choice::External,
         };
         Exchange::start(parties, tasks)
     }

@@ -20,6 +20,7 @@ use tracing::{info, warn};
 
 use crate::app::MailWaiters;
 use crate::config::{Config, MailBackend};
+use crate::domain::{Mail, ProjectId};
 use crate::mail::{Elsewhere, EmbeddedMailbox, Home, Place, StreamMailbox};
 use crate::ports::{Clock, MailArchive, MailError, Mailbox, Store};
 use crate::redis_link::{RedisLink, Settings};
@@ -49,8 +50,8 @@ pub(super) struct Ground<'a> {
     pub waiters: Arc<MailWaiters>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
-    /// Counts how often events of other hubs were missed.
-    pub resyncs: Option<watch::Receiver<u64>>,
+    /// Changes whenever events of other hubs were missed.
+    pub resyncs: Option<watch::Receiver<(u64, &'static str)>>,
     /// Where an old redis runs for a while.
     pub children: &'a TaskGroup,
 }
@@ -120,6 +121,11 @@ impl MailHouse {
         self.home.clone()
     }
 
+    /// The newest mails, of one project or of all, newest first.
+    pub async fn newest(&self, project: Option<&ProjectId>, most: usize) -> Result<Vec<Mail>, MailError> {
+        self.home.newest(project, most).await
+    }
+
     pub fn archive(&self) -> Arc<dyn MailArchive> {
         self.home.clone()
     }
@@ -157,7 +163,7 @@ struct Caretaker {
     /// Where it belongs, if that is a redis.
     here: Option<(Elsewhere, StreamMailbox)>,
     embedded: EmbeddedMailbox,
-    resyncs: Option<watch::Receiver<u64>>,
+    resyncs: Option<watch::Receiver<(u64, &'static str)>>,
     bringer: Bringer,
 }
 

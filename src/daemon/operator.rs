@@ -1,6 +1,7 @@
 //! What the daemon answers on the control socket.
 
 mod log_lines;
+mod mail;
 mod report;
 mod transfer;
 
@@ -19,7 +20,7 @@ use tracing::{debug, info};
 
 use crate::bus::{Bounds, Delivery, Kind};
 use crate::config::Loaded;
-use crate::control::protocol::{ChildAct, LogSource, Problem, Progress, Status};
+use crate::control::protocol::{ChildAct, LogSource, MailAsk, Problem, Progress, Status};
 use crate::control::{LAST_STATUS, Lines, Operations, Pending};
 use crate::hub::Hub;
 use crate::service::recent::Recent;
@@ -194,6 +195,10 @@ impl Operations for Operator {
 
     fn agents(&self) -> Pending<'_, Value> {
         Box::pin(std::future::ready(self.inner.agents()))
+    }
+
+    fn mail(&self, ask: MailAsk) -> Pending<'_, Result<Value, Problem>> {
+        Box::pin(self.inner.mails(ask))
     }
 
     fn act(&self, child: String, act: ChildAct) -> Pending<'_, Result<(), Problem>> {

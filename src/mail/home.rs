@@ -75,6 +75,12 @@ impl Home {
         self.place.count().await
     }
 
+    /// The newest mails, of one project or of all, newest first.
+    pub async fn newest(&self, project: Option<&ProjectId>, most: usize) -> Result<Vec<Mail>, MailError> {
+        let _inside = self.enter().await?;
+        self.place.newest(project, most).await
+    }
+
     async fn enter(&self) -> Result<RwLockReadGuard<'_, ()>, MailError> {
         let entered = timeout(self.patience, async {
             let mut open = self.open.subscribe();

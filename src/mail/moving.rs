@@ -12,7 +12,7 @@
 //! the source forgets only what was moved: it may have been written to since, if it was used again meanwhile. Whoever
 //! turns round in the middle ends the interrupted move first, or its record would later speak of what is no longer so.
 
-use crate::domain::{Mail, MailId};
+use crate::domain::{Mail, MailId, ProjectId};
 use crate::ports::{MailArchive, MailError, Mailbox, Pending};
 
 /// Mails moved at once.
@@ -54,6 +54,12 @@ pub trait Place: Mailbox + MailArchive {
     /// Sources of moves that were interrupted while copies came in. Of a place that others use too, none: they may be
     /// at it.
     fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>>;
+    /// The newest mails, of one project or of all, newest first.
+    fn newest<'a>(
+        &'a self,
+        project: Option<&'a ProjectId>,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>>;
     /// How many mails are here.
     fn count(&self) -> Pending<'_, Result<u64, MailError>>;
 }

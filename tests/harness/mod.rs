@@ -19,11 +19,13 @@
 pub mod daemon;
 pub mod http;
 pub mod place;
+pub mod redis;
 pub mod socket;
 
 pub use daemon::{Daemon, Setup};
 pub use http::{Answer, Ask};
 pub use place::Place;
+pub use redis::Redis;
 pub use socket::Socket;
 
 use std::{future::Future, time::Duration};

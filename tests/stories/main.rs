@@ -13,6 +13,8 @@ mod doors;
 mod hubs;
 mod liveness;
 mod mail;
+mod mail_home;
+mod mail_shared;
 mod operator;
 mod reload;
 mod replay;

@@ -2,11 +2,11 @@
 
 use rusqlite::OptionalExtension;
 
-use crate::domain::{Mail, MailId};
+use crate::domain::{Mail, MailId, ProjectId};
 use crate::mail::{Place, Stage};
 use crate::ports::{MailError, Pending};
 
-use super::{EmbeddedMailbox, Failure, archive::take_in, find};
+use super::{EmbeddedMailbox, Failure, archive::take_in, collect, find};
 
 impl EmbeddedMailbox {
     /// Durable when it answers.
@@ -132,6 +132,21 @@ impl Place for EmbeddedMailbox {
             let mut statement = db.prepare("SELECT source FROM mail_move WHERE NOT complete")?;
             let sources = statement.query_map([], |row| row.get(0))?;
             Ok(sources.collect::<rusqlite::Result<_>>()?)
+        }))
+    }
+
+    fn newest<'a>(
+        &'a self,
+        project: Option<&'a ProjectId>,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
+        let project = project.map(ToString::to_string);
+        Box::pin(self.read(move |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT created_at, id, json FROM mail WHERE ?1 IS NULL OR project = ?1
+                 ORDER BY created_at DESC, id DESC LIMIT ?2",
+            )?;
+            collect(statement.query((project, u32::try_from(most).unwrap_or(u32::MAX)))?)
         }))
     }
 

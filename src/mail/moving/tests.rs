@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::domain::{Letter, Millis, ProjectId, SessionId};
+use crate::domain::{Letter, Millis, SessionId};
 use crate::mail::{
     CHAPTER, EmbeddedMailbox, Home, StreamMailbox,
     suite::{Hand, letter, project, sending, session, to},
@@ -126,6 +126,13 @@ impl Place for Fragile {
     }
     fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>> {
         self.place.unfinished()
+    }
+    fn newest<'a>(
+        &'a self,
+        project: Option<&'a ProjectId>,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
+        self.place.newest(project, most)
     }
     fn count(&self) -> Pending<'_, Result<u64, MailError>> {
         self.place.count()
@@ -323,11 +330,23 @@ async fn there_and_back_nothing_changes() {
     let shown = inbox(embedded.clone()).await;
     assert_eq!(carry(&*embedded, &*streams).await.unwrap(), before.len());
     assert_eq!(inbox(streams.clone()).await, shown);
+    let newest = |place: Arc<dyn Place>, of: Option<&'static str>| async move {
+        let of = of.map(project);
+        place.newest(of.as_ref(), 3).await.unwrap()
+    };
+    let first = newest(streams.clone(), None).await;
+    let mut by_time: Vec<Mail> = before.values().cloned().collect();
+    by_time.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+    assert_eq!(first, by_time[..3]);
+    assert_eq!(newest(streams.clone(), Some("p")).await, first);
+    assert_eq!(newest(streams.clone(), Some("q")).await, []);
     let thread = shown.last().unwrap().thread_id.clone();
     assert_eq!(streams.thread(&thread).await.unwrap().len(), 2);
     assert_eq!(carry(&*streams, &*embedded).await.unwrap(), before.len());
     assert_eq!(all(&*embedded).await, before);
     assert_eq!(inbox(embedded.clone()).await, shown);
+    assert_eq!(newest(embedded.clone(), Some("p")).await, first);
+    assert_eq!(newest(embedded.clone(), Some("q")).await, []);
     assert_eq!(
         carry(&*streams, &*embedded).await.unwrap(),
         0,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use redis::{cmd, pipe};
 use tokio::time::sleep;
 
-use crate::domain::{Mail, MailId};
+use crate::domain::{Mail, MailId, ProjectId};
 use crate::mail::{Place, Stage};
 use crate::ports::{MailError, Pending};
 use crate::redis_link::LinkError;
@@ -96,6 +96,27 @@ impl StreamMailbox {
         self.shared.link.state().up().map(|up| up.server.run_id.clone())
     }
 
+    async fn last(&self, project: Option<&ProjectId>, most: usize) -> Result<Vec<Mail>, MailError> {
+        let projects = match project {
+            Some(project) => vec![project.clone()],
+            None => self.projects().await?,
+        };
+        let mut pipe = pipe();
+        for project in projects {
+            let key = self.key(format!("project:{project}"));
+            pipe.cmd("ZREVRANGE").arg(key).arg(0).arg(most).arg("WITHSCORES");
+        }
+        let found: Vec<Vec<(String, f64)>> = self.shared.link.pipeline(&pipe).await.map_err(unavailable)?;
+        let mut found: Vec<_> = found.into_iter().flatten().collect();
+        found.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| b.0.cmp(&a.0)));
+        let ids: Vec<MailId> = found
+            .iter()
+            .take(most)
+            .filter_map(|(id, _)| MailId::parse(id).ok())
+            .collect();
+        self.fetch(&ids).await
+    }
+
     async fn which_are_missing(&self, ids: &[MailId]) -> Result<Vec<MailId>, MailError> {
         let mut missing = Vec::new();
         for ids in ids.chunks(TOGETHER) {
@@ -170,6 +191,14 @@ impl Place for StreamMailbox {
 
     fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>> {
         Box::pin(async { Ok(Vec::new()) }) // other hubs may be moving in
+    }
+
+    fn newest<'a>(
+        &'a self,
+        project: Option<&'a ProjectId>,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
+        Box::pin(self.last(project, most))
     }
 
     fn count(&self) -> Pending<'_, Result<u64, MailError>> {
