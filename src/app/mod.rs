@@ -2,6 +2,7 @@
 //! No JSON, no sockets.
 
 mod apply;
+mod claim_counts;
 mod claims;
 mod disk;
 mod error;
@@ -21,6 +22,7 @@ mod tasks;
 
 use std::{path::PathBuf, sync::Arc};
 
+pub use claim_counts::ClaimCounts;
 pub use error::AppError;
 pub use mail_waiters::MailWaiters;
 pub use members::{find_member, list_members};
@@ -38,6 +40,7 @@ pub struct App {
     store: Arc<dyn Store>,
     mail: Arc<dyn Mailbox>,
     locks: Arc<dyn Locks>,
+    claims: Arc<claim_counts::ClaimLedger>,
     mail_waiters: Arc<MailWaiters>,
     manifests: Arc<dyn Manifests>,
     clock: Arc<dyn Clock>,
@@ -96,6 +99,7 @@ impl App {
             store,
             mail,
             locks,
+            claims: Arc::default(),
             mail_waiters,
             manifests,
             clock,

@@ -26,8 +26,32 @@ pub struct Status {
     pub agents: AgentCounts,
     /// Mail between agents.
     pub mail: Mail,
+    /// Claims of tasks.
+    pub claims: Claims,
     /// Where things lie.
     pub places: Places,
+}
+
+/// Claims of tasks, counted since the start of this hub from what it was asked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Claims {
+    /// Held now.
+    pub held: u64,
+    /// Given to somebody who did not have it.
+    pub granted: u64,
+    /// Prolonged for who had it.
+    pub renewed: u64,
+    /// Refused: somebody else had it.
+    pub refused: u64,
+    /// Given back by the holder.
+    pub released: u64,
+    /// Given back because the holder's session ended.
+    pub ended: u64,
+    /// Taken back because the holder's agent died.
+    pub died: u64,
+    /// Lapsed.
+    pub expired: u64,
 }
 
 /// Mail between agents.

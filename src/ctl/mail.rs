@@ -123,7 +123,11 @@ async fn carry_out(context: &Context, command: MailCommand) -> Result<Exit, Clie
 }
 
 fn print(value: &Value, json: bool, render: impl FnOnce(&Value) -> String) {
-    let text = if json { format!("{value:#}\n") } else { render(value) };
+    let text = if json {
+        format!("{value:#}\n")
+    } else {
+        render(value)
+    };
     // Whoever read us has heard enough (`| head`).
     let _enough = stdout().write_all(text.as_bytes());
 }
@@ -227,9 +231,15 @@ mod tests {
         let mail = json!({"id": "mail_1", "fromSessionId": "a", "toSessionId": null, "type": "query",
             "createdAt": 1000, "subject": "up\u{1b}[2Jdown", "threadId": "mail_0", "body": {"text": "\u{1b}x"}});
         let row = list(&json!([mail]), 4000);
-        assert!(row.contains("mail_1") && row.contains("everybody") && row.contains("3 s"), "{row}");
+        assert!(
+            row.contains("mail_1") && row.contains("everybody") && row.contains("3 s"),
+            "{row}"
+        );
         let text = whole(&mail, 4000);
-        assert!(text.contains("thread    mail_0") && text.contains("\\u001b"), "{text}");
+        assert!(
+            text.contains("thread    mail_0") && text.contains("\\u001b"),
+            "{text}"
+        );
         assert!(!(row + &text).contains('\u{1b}'));
         assert_eq!(list(&json!([]), 0), "No mail.\n");
     }

@@ -115,6 +115,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         owner: ground.owner.to_string(),
         started_at: hub.app().now().0,
         redis: choice.told(),
+        link: link.clone(),
     };
     let presence = presence.map(|reconciler| match &way {
         Some(way) => reconciler.over(Arc::new(redis::presence(&config, way, &background))),

@@ -66,7 +66,9 @@ pub enum StartError {
     #[error(transparent)]
     RedisAddress(#[from] SettingsError),
     /// Mail is to be kept in redis, and there is none.
-    #[error("mail.backend is redis, and there is no redis: redis.url is not set and no redis-server is installed")]
+    #[error(
+        "mail.backend is redis, and there is no redis: redis.url is not set and no redis-server is installed"
+    )]
     MailWithoutRedis,
     /// There is no log.
     #[error(transparent)]

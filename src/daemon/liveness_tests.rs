@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -54,8 +54,12 @@ struct House {
 
 impl House {
     fn build(options: impl FnOnce(Options, &TaskGroup) -> Options) -> Self {
+        Self::by(Arc::new(SystemClock), options)
+    }
+
+    /// With another clock on the wall.
+    fn by(clock: Arc<dyn Clock>, options: impl FnOnce(Options, &TaskGroup) -> Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let chapters = [store::CHAPTER, mail::CHAPTER, presence::CHAPTER];
         let db = Database::open(&dir.path().join("maestro.db"), &chapters).unwrap();
         let store = store::Embedded::open(db.clone(), Arc::new(Local::new()), clock.clone()).unwrap();
@@ -340,5 +344,36 @@ async fn a_machine_that_slept_misses_nobody_and_one_ttl_later_those_who_stayed_a
     }
     let timeline = house.app.session(&stays).await.unwrap().timeline.len();
     assert_eq!(timeline, 1, "nothing was said of who stayed");
+    assert!(house.tasks.close(PATIENCE).await);
+}
+
+/// A clock on the wall that is set at will.
+#[derive(Default)]
+struct Wall(AtomicI64);
+
+impl Clock for Wall {
+    fn now(&self) -> Millis {
+        Millis(SystemClock.now().0 + self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_forward_or_back_misses_nobody_and_delays_no_verdict() {
+    let wall = Arc::new(Wall::default());
+    let house = House::by(wall.clone(), |options, _| options);
+    let stays = house.working("stays").await;
+    for (n, jump) in [86_400_000, -3 * 86_400_000].into_iter().enumerate() {
+        let goes = house.working(&format!("goes{n}")).await;
+        house.beat(&stays, "far").await;
+        house.beat(&goes, "far").await;
+        wall.0.fetch_add(jump, Ordering::SeqCst);
+        while house.head(&goes).status == "working" {
+            house.beat(&stays, "far").await;
+            sleep(BEAT / 10).await;
+        }
+        assert_eq!(house.head(&goes).status, "failed");
+        assert_eq!(house.head(&stays).status, "working");
+        assert_eq!(house.app.presence(&stays).unwrap().verdict, Verdict::Alive);
+    }
     assert!(house.tasks.close(PATIENCE).await);
 }

@@ -82,9 +82,10 @@ impl MailHouse {
     pub fn open(ground: Ground<'_>, tasks: &TaskGroup) -> Result<Self, StartError> {
         let old = ground.embedded.elsewhere()?;
         let here = here(&ground)?;
-        let streams = here.as_ref().zip(ground.link).map(|(place, link)| {
-            StreamMailbox::new(link.clone(), place.prefix(), ground.clock.clone())
-        });
+        let streams = here
+            .as_ref()
+            .zip(ground.link)
+            .map(|(place, link)| StreamMailbox::new(link.clone(), place.prefix(), ground.clock.clone()));
         let home: Arc<dyn Place> = match &streams {
             Some(streams) => Arc::new(streams.clone()),
             None => Arc::new(ground.embedded.clone()),
@@ -102,7 +103,10 @@ impl MailHouse {
         };
         let caretaker = Caretaker {
             house: house.clone(),
-            old: old.into_iter().filter(|place| Some(place) != here.as_ref()).collect(),
+            old: old
+                .into_iter()
+                .filter(|place| Some(place) != here.as_ref())
+                .collect(),
             here: here.zip(streams),
             embedded: ground.embedded.clone(),
             resyncs: ground.resyncs.clone(),
@@ -190,7 +194,10 @@ impl Caretaker {
                 match self.bringer.bring(&place, patience).await {
                     Ok(moved) => self.moved(moved, &place),
                     Err(reason) => {
-                        warn!("mail is left in {}: {} ({})", reason.place, reason.why, reason.remedy);
+                        warn!(
+                            "mail is left in {}: {} ({})",
+                            reason.place, reason.why, reason.remedy
+                        );
                         stuck.push(reason);
                         still.push(place);
                     }
@@ -269,7 +276,9 @@ impl Caretaker {
     }
 
     async fn wake_on_gaps(&self) {
-        let Some(mut resyncs) = self.resyncs.clone() else { return };
+        let Some(mut resyncs) = self.resyncs.clone() else {
+            return;
+        };
         while resyncs.changed().await.is_ok() {
             self.house.waiters.look_again();
         }

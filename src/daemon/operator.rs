@@ -2,6 +2,7 @@
 
 mod log_lines;
 mod mail;
+mod redis_part;
 mod report;
 mod transfer;
 
@@ -23,6 +24,7 @@ use crate::config::Loaded;
 use crate::control::protocol::{ChildAct, LogSource, MailAsk, Problem, Progress, Status};
 use crate::control::{LAST_STATUS, Lines, Operations, Pending};
 use crate::hub::Hub;
+use crate::redis_link::RedisLink;
 use crate::service::recent::Recent;
 use crate::shutdown::TaskGroup;
 use crate::supervisor::{Handle, Transition};
@@ -63,6 +65,8 @@ pub struct Fixed {
     pub started_at: i64,
     /// What is said of redis if it is no child of ours.
     pub redis: String,
+    /// The way to redis, if there is one.
+    pub link: Option<RedisLink>,
 }
 
 /// Answers operators. Clones share everything.

@@ -179,12 +179,23 @@ mod tests {
         for (url, address, login) in [
             ("redis://localhost", "redis://localhost:6379/0", false),
             ("redis://user:secret@[::1]:6380/2", "redis://[::1]:6380/2", true),
-            ("rediss://:secret@redis.example:6379", "rediss://redis.example:6379/0", true),
-            ("redis+unix:///run/r.sock?db=1&pass=secret", "redis+unix:///run/r.sock?db=1", true),
+            (
+                "rediss://:secret@redis.example:6379",
+                "rediss://redis.example:6379/0",
+                true,
+            ),
+            (
+                "redis+unix:///run/r.sock?db=1&pass=secret",
+                "redis+unix:///run/r.sock?db=1",
+                true,
+            ),
             ("unix:///run/r.sock", "redis+unix:///run/r.sock?db=0", false),
         ] {
             let settings = Settings::url(url).unwrap();
-            assert_eq!((settings.address(), settings.has_login()), (address.to_owned(), login));
+            assert_eq!(
+                (settings.address(), settings.has_login()),
+                (address.to_owned(), login)
+            );
             assert_eq!(Settings::url(address).unwrap().address(), address);
         }
     }

@@ -26,7 +26,7 @@ impl Redis {
             .prefix("maestro-")
             .tempdir_in("/tmp")
             .expect("redis answers");
-        let child = spawn(&dir);
+        let child = spawn(&dir, &[]);
         let redis = Self { dir, child };
         redis.wait();
         redis
@@ -38,7 +38,7 @@ impl Redis {
     }
 
     pub fn start_again(&mut self) {
-        self.child = spawn(&self.dir);
+        self.child = spawn(&self.dir, &[]);
         self.wait();
     }
 
@@ -48,6 +48,17 @@ impl Redis {
             assert!(Instant::now() < deadline, "redis-server does not answer");
             std::thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// After it ended; it takes its time to read its data, and answers so meanwhile.
+    pub fn start_slowly(&mut self) {
+        let slow = [
+            "--key-load-delay",
+            "50",
+            "--loading-process-events-interval-bytes",
+            "1024",
+        ];
+        self.child = spawn(&self.dir, &slow);
     }
 
     /// Ends it, and starts another one that remembers nothing.
@@ -95,7 +106,8 @@ impl Redis {
         for word in words {
             ask.arg(word);
         }
-        ask.query(&mut self.line().expect("redis answers")).expect(command)
+        ask.query(&mut self.line().expect("redis answers"))
+            .expect(command)
     }
 
     pub fn keys(&self, pattern: &str) -> Vec<String> {
@@ -113,7 +125,7 @@ impl Drop for Redis {
     }
 }
 
-fn spawn(dir: &TempDir) -> Child {
+fn spawn(dir: &TempDir, options: &[&str]) -> Child {
     let path = dir.path().display().to_string();
     let socket = format!("{path}/s");
     let _ = std::fs::remove_file(&socket);
@@ -130,10 +142,10 @@ fn spawn(dir: &TempDir) -> Child {
             "--appendonly",
             "yes",
         ])
+        .args(options)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("redis-server is installed")
 }
-

@@ -171,7 +171,9 @@ async fn mail_that_cannot_be_brought_is_named_with_a_remedy_and_comes_once_it_ca
     let told = settled(&hub).await;
     let left = &told["left_behind"][0];
     assert!(
-        left["why"].as_str().is_some_and(|why| why.contains("no redis-server")),
+        left["why"]
+            .as_str()
+            .is_some_and(|why| why.contains("no redis-server")),
         "{told}"
     );
     let seen = hub.ctl(&["status"]).await;
@@ -189,7 +191,12 @@ async fn mail_that_cannot_be_brought_is_named_with_a_remedy_and_comes_once_it_ca
 async fn from_one_redis_to_another_and_to_another_prefix_mail_goes_along() {
     let (setup, first, second) = (Setup::new(), Redis::start(), Redis::start());
     let mut mails = Vec::new();
-    for (redis, prefix) in [(&first, "mail:"), (&second, "mail:"), (&second, "post:"), (&first, "mail:")] {
+    for (redis, prefix) in [
+        (&first, "mail:"),
+        (&second, "mail:"),
+        (&second, "post:"),
+        (&first, "mail:"),
+    ] {
         let config = format!("[mail]\nprefix = \"{prefix}\"\n");
         let mut hub = at(&setup, redis, "redis").config(&config).start().await;
         assert_eq!(inbox(&hub, "worker").await, mails, "{prefix}");
@@ -205,7 +212,9 @@ async fn from_one_redis_to_another_and_to_another_prefix_mail_goes_along() {
 
 #[tokio::test]
 async fn who_asks_for_redis_where_there_is_none_is_told_what_to_do() {
-    let setup = Setup::new().without_env("REDIS_ENABLED").env("PATH", "/nonexistent");
+    let setup = Setup::new()
+        .without_env("REDIS_ENABLED")
+        .env("PATH", "/nonexistent");
     let (status, log) = setup.config("[mail]\nbackend = \"redis\"\n").run_to_end().await;
     assert_eq!(status.code(), Some(78));
     assert!(log.contains("install redis-server, set redis.url"), "{log}");

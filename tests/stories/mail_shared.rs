@@ -84,7 +84,10 @@ async fn one_sending_repeated_at_another_hub_is_one_mail() {
 async fn while_redis_is_away_mail_is_refused_for_now_and_nothing_of_it_is_written() {
     let mut redis = Redis::start();
     let one = hub(setup(&redis)).await;
-    let sent = one.post("/api/mail", letter("worker", "Before")).await.expect(201);
+    let sent = one
+        .post("/api/mail", letter("worker", "Before"))
+        .await
+        .expect(201);
     redis.kill();
     let one_mail = format!("/api/mail/{}", sent["id"].as_str().expect("an id"));
     let refused = [
@@ -95,7 +98,9 @@ async fn while_redis_is_away_mail_is_refused_for_now_and_nothing_of_it_is_writte
         one.delete(&one_mail).await,
     ];
     for answer in refused {
-        let seconds = answer.header("retry-after").and_then(|text| text.parse::<u32>().ok());
+        let seconds = answer
+            .header("retry-after")
+            .and_then(|text| text.parse::<u32>().ok());
         assert_eq!(answer.status, 503, "{}: {}", answer.what, answer.text());
         assert!(seconds.is_some_and(|seconds| seconds > 0), "{}", answer.what);
     }
@@ -119,16 +124,25 @@ async fn who_waited_through_an_outage_gets_what_came_unheard() {
     let silent = hub(setup(&redis).config(unheard)).await;
     let waiting = wait(&one, "worker");
     until_waiting(&one, 1).await;
-    let sent = silent.post("/api/mail", letter("worker", "Psst")).await.expect(201);
+    let sent = silent
+        .post("/api/mail", letter("worker", "Psst"))
+        .await
+        .expect(201);
     assert!(!waiting.is_finished());
     let _cut: i64 = redis.ask("CLIENT KILL TYPE normal SKIPME yes");
     assert_eq!(waiting.await.expect("answered").expect(200), json!([sent]));
     // A gap in what is heard has the same effect as an outage.
     let waiting = wait(&one, "other");
     until_waiting(&one, 1).await;
-    let sent = silent.post("/api/mail", letter("other", "Psst")).await.expect(201);
+    let sent = silent
+        .post("/api/mail", letter("other", "Psst"))
+        .await
+        .expect(201);
     for seq in [1, 3] {
-        redis.publish("test:gap", &json!({"sourceId": "x", "epoch": "e", "seq": seq, "prev": seq - 1, "data": 1}));
+        redis.publish(
+            "test:gap",
+            &json!({"sourceId": "x", "epoch": "e", "seq": seq, "prev": seq - 1, "data": 1}),
+        );
     }
     assert_eq!(waiting.await.expect("answered").expect(200), json!([sent]));
 }

@@ -17,6 +17,7 @@ mod mail_home;
 mod mail_shared;
 mod operator;
 mod reload;
+mod redis_trouble;
 mod replay;
 mod skills;
 mod slow_client;

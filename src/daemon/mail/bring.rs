@@ -151,7 +151,10 @@ impl Bringer {
                     Some(settings) => settings,
                     None if *login => {
                         let remedy = "set redis.url to it, password included, and redis.mode to off: its mail is brought here then";
-                        return Err(stuck("it wants a password, which is not configured any more".into(), remedy));
+                        return Err(stuck(
+                            "it wants a password, which is not configured any more".into(),
+                            remedy,
+                        ));
                     }
                     None => Settings::url(address)
                         .map_err(|error| stuck(error.to_string(), "set redis.url to it again"))?,

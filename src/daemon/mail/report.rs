@@ -68,7 +68,8 @@ impl MailHouse {
             since,
             reason: reason.map(Into::into),
             detail: detail.join(", "),
-            remedy: down.map(|_| "mail is refused until redis is back; clients try again by themselves".into()),
+            remedy: down
+                .map(|_| "mail is refused until redis is back; clients try again by themselves".into()),
             ..Component::default()
         }
     }

@@ -6,13 +6,14 @@ use serde_json::Value;
 
 use crate::bus::Kind;
 use crate::control::protocol::{
-    AgentCounts, Component, Daemon, Hub as HubFacts, LastExit, Places, State, Status, VERSION, Warning,
+    AgentCounts, Claims, Component, Daemon, Hub as HubFacts, LastExit, Places, State, Status, VERSION,
+    Warning,
 };
 use crate::domain::Verdict;
 use crate::ports::Clock;
 use crate::supervisor::{self, ChildStatus};
 
-use super::{Child, Inner};
+use super::{Child, Inner, redis_part};
 
 impl Inner {
     pub(super) fn status(&self) -> Status {
@@ -20,15 +21,8 @@ impl Inner {
         let mail = self.mail.part(self.fixed.started_at);
         let mut components = vec![self.hub_part(), self.store_part(), mail];
         components.extend(self.children.iter().map(child_part));
-        if !self.children.iter().any(|child| child.name == "redis") {
-            let detail = self.fixed.redis.clone();
-            components.push(Component {
-                name: "redis".into(),
-                state: State::Off,
-                detail,
-                ..Component::default()
-            });
-        }
+        let told = self.fixed.redis.as_str();
+        redis_part::complete(&mut components, told, self.fixed.link.as_ref(), at);
         Status {
             version: VERSION,
             at,
@@ -45,6 +39,7 @@ impl Inner {
             },
             agents: self.agent_counts(),
             mail: self.mail.told(),
+            claims: self.claims(),
             places: self.places(),
         }
     }
@@ -176,6 +171,20 @@ impl Inner {
     pub(super) fn agents(&self) -> Value {
         // Texts and numbers only: that can always be written.
         serde_json::to_value(self.hub.app().agents()).unwrap_or_default()
+    }
+
+    fn claims(&self) -> Claims {
+        let counts = self.hub.app().claim_counts();
+        Claims {
+            held: counts.held,
+            granted: counts.granted,
+            renewed: counts.renewed,
+            refused: counts.refused,
+            released: counts.released,
+            ended: counts.ended,
+            died: counts.died,
+            expired: counts.expired,
+        }
     }
 
     fn agent_counts(&self) -> AgentCounts {

@@ -55,7 +55,8 @@ impl EmbeddedMailbox {
             let mut statement =
                 db.prepare("SELECT kind, address, login, prefix FROM mail_elsewhere ORDER BY rowid")?;
             let rows = statement.query_map([], |row| {
-                let (kind, address, prefix): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(3)?);
+                let (kind, address, prefix): (String, String, String) =
+                    (row.get(0)?, row.get(1)?, row.get(3)?);
                 Ok(match kind.as_str() {
                     "ours" => Elsewhere::Ours {
                         state_dir: address,

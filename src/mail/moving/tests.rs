@@ -264,12 +264,18 @@ async fn survives_turning_round_anywhere(source: Arc<dyn Place>, place: Arc<dyn 
         let _cut_too = carry(&fragile(&place), &fragile(&source)).await;
         carry(&*place, &*source).await.unwrap();
         assert!(all(&*place).await.is_empty());
-        assert!(all(&*source).await == expected, "back, interrupted at {interrupted_at}, {after}");
+        assert!(
+            all(&*source).await == expected,
+            "back, interrupted at {interrupted_at}, {after}"
+        );
         let deleted = expected.pop_first().unwrap().0;
         source.delete(&deleted).await.unwrap();
         carry(&*source, &*place).await.unwrap();
         assert!(all(&*source).await.is_empty());
-        assert!(all(&*place).await == expected, "there, interrupted at {interrupted_at}, {after}");
+        assert!(
+            all(&*place).await == expected,
+            "there, interrupted at {interrupted_at}, {after}"
+        );
         for (at, from) in [(&source, &place), (&place, &source)] {
             let from = from.name().await.unwrap();
             assert_eq!(at.stage(&from).await.unwrap(), Stage::Nothing);
