@@ -76,8 +76,14 @@ impl Redis {
         format!("redis+unix://{}/s", self.dir.path().display())
     }
 
+    /// A connection; the server may be in any state.
+    pub fn connect(&self) -> redis::RedisResult<redis::Connection> {
+        redis::Client::open(self.url())?.get_connection_with_timeout(PATIENCE)
+    }
+
+    /// A connection to a server that does its work.
     pub fn line(&self) -> redis::RedisResult<redis::Connection> {
-        let mut line = redis::Client::open(self.url())?.get_connection_with_timeout(PATIENCE)?;
+        let mut line = self.connect()?;
         redis::cmd("PING").query::<String>(&mut line)?;
         Ok(line)
     }
@@ -106,7 +112,7 @@ impl Redis {
         for word in words {
             ask.arg(word);
         }
-        ask.query(&mut self.line().expect("redis answers"))
+        ask.query(&mut self.connect().expect("redis answers"))
             .expect(command)
     }
 

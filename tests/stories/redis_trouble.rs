@@ -134,14 +134,7 @@ async fn a_redis_that_reads_its_data_is_loading_and_nothing_else() {
     redis.kill();
     redis.start_slowly();
     until_trouble(&hub, "loading").await;
-    redis::Client::open(redis.url())
-        .and_then(|client| client.get_connection())
-        .and_then(|mut line| {
-            redis::cmd("CONFIG")
-                .arg(&["SET", "key-load-delay", "0"])
-                .query::<()>(&mut line)
-        })
-        .expect("it may be configured while it loads");
+    let _: () = redis.ask("CONFIG SET key-load-delay 0");
     until_well(&hub).await;
 }
 
@@ -212,7 +205,9 @@ async fn among_a_hundred_thousand_foreign_keys_that_lapse_a_silent_agent_is_miss
         .arg(0)
         .query(&mut redis.line().expect("redis answers"))
         .expect("filled");
-    let hub = hub(&redis).await;
+    let impatient = "[presence]\nheartbeat = \"500ms\"\nttl = \"2s\"\n";
+    let setup = Setup::new().without_env("REDIS_ENABLED").config(impatient);
+    let hub = setup.env("REDIS_URL", redis.url()).start().await;
     let project = hub.post("/api/projects", json!({"name": "P"})).await.expect(201)["id"].clone();
     let wish = json!({"projectId": project, "taskIds": [], "status": "working"});
     let session = hub.post("/api/sessions", wish).await.expect(201)["id"].clone();
