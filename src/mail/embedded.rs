@@ -6,6 +6,7 @@
 mod archive;
 mod elsewhere;
 mod place;
+mod receipts;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,7 @@ use crate::domain::{Letter, Mail, MailId, Millis, ProjectId, SessionId};
 use crate::ports::{Clock, MailError, Mailbox, Once, Pending, Sending, Sent};
 use crate::sqlite::{Chapter, Database, SqliteError};
 
-use super::pen::Pen;
+use super::{pen::Pen, receipt::REMEMBERED};
 
 /// The tables of mail.
 pub const CHAPTER: Chapter = Chapter {
@@ -82,9 +83,6 @@ const INBOX: &str = "
     UNION ALL
     SELECT created_at, id, json FROM mail WHERE project = ?1 AND recipient IS NULL AND created_at > ?3
     ORDER BY created_at, id";
-
-/// How long a sending is remembered, in milliseconds.
-const REMEMBERED: i64 = 24 * 60 * 60 * 1000;
 
 /// Reads at once. Each occupies a thread that may block; thousands of waiters look into their inboxes together.
 const READS: usize = 4;

@@ -4,6 +4,7 @@ mod embedded;
 mod home;
 mod moving;
 mod pen;
+mod receipt;
 mod streams;
 #[cfg(test)]
 mod suite;
@@ -11,4 +12,5 @@ mod suite;
 pub use embedded::{CHAPTER, Elsewhere, EmbeddedMailbox};
 pub use home::Home;
 pub use moving::{Place, Stage};
+pub use receipt::Receipt;
 pub use streams::StreamMailbox;

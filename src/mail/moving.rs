@@ -15,6 +15,8 @@
 use crate::domain::{Mail, MailId, ProjectId};
 use crate::ports::{MailArchive, MailError, Mailbox, Pending};
 
+use super::receipt::Receipt;
+
 /// Mails moved at once.
 const TOGETHER: usize = 500;
 
@@ -51,6 +53,10 @@ pub trait Place: Mailbox + MailArchive {
     fn finish<'a>(&'a self, from: &'a str) -> Pending<'a, Result<(), MailError>>;
     /// Removes mails that are elsewhere now. Nothing is told of it.
     fn forget(&self, ids: Vec<MailId>) -> Pending<'_, Result<(), MailError>>;
+    /// What is not to be sent again, of the last day.
+    fn receipts(&self) -> Pending<'_, Result<Vec<Receipt>, MailError>>;
+    /// Remembers receipts of another place; those that are known already stay as they are.
+    fn keep(&self, receipts: Vec<Receipt>) -> Pending<'_, Result<(), MailError>>;
     /// Sources of moves that were interrupted while copies came in. Of a place that others use too, none: they may be
     /// at it.
     fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>>;
@@ -69,6 +75,8 @@ pub trait Place: Mailbox + MailArchive {
 pub(super) async fn carry(source: &dyn Place, place: &dyn Place) -> Result<usize, MailError> {
     let from = &*source.name().await?;
     end_the_other_way(source, place).await?;
+    // First: a sending whose mail is here is known here. They lapse by themselves where they were.
+    place.keep(source.receipts().await?).await?;
     let mut moved = 0;
     loop {
         match place.stage(from).await? {

@@ -188,3 +188,47 @@ async fn claims_are_kept_in_redis_and_refused_while_it_is_away() {
     hub.patch(&path, json!({"status": "completed"})).await.expect(200);
     assert_eq!(redis.keys("maestro:lock:*"), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn with_locks_switched_off_claims_are_this_hubs_own_and_numbers_grow_when_switched_back() {
+    let redis = Redis::start();
+    let setup = Setup::new()
+        .without_env("REDIS_ENABLED")
+        .env("REDIS_URL", redis.url());
+    let mut last = 0;
+    let mut task = None;
+    for (locks, keys) in [(true, 1), (false, 0), (true, 1)] {
+        let config = format!("[locks]\nenabled = {locks}\n");
+        let mut hub = setup.clone().config(&config).start().await;
+        let project = project(&hub).await;
+        let wish = json!({"projectId": project, "title": "T"});
+        let path = match &task {
+            Some(path) => path,
+            None => {
+                let made = hub.post("/api/tasks", wish).await.expect(201)["id"].clone();
+                task.insert(format!("/api/tasks/{}/claim", made.as_str().unwrap()))
+            }
+        };
+        let wish = json!({"projectId": project, "taskIds": []});
+        let one = hub.post("/api/sessions", wish.clone()).await.expect(201)["id"].clone();
+        let two = hub.post("/api/sessions", wish).await.expect(201)["id"].clone();
+        let fence = eventually("the claim is given", || async {
+            let answer = hub.post(path, json!({"sessionId": one})).await;
+            (answer.status != 503).then(|| answer.expect(200)["claim"]["fence"].as_u64().unwrap())
+        })
+        .await;
+        assert!(fence > last, "{fence} after {last}");
+        last = fence;
+        hub.post(path, json!({"sessionId": two})).await.expect(409);
+        assert_eq!(redis.keys("maestro:lock:*").len(), keys, "locks: {locks}");
+        let session = format!("/api/sessions/{}", one.as_str().unwrap());
+        hub.patch(&session, json!({"status": "completed"}))
+            .await
+            .expect(200);
+        hub.post(path, json!({"sessionId": two})).await.expect(200);
+        hub.delete(&format!("/api/sessions/{}", two.as_str().unwrap()))
+            .await
+            .expect(200);
+        hub.stop().await;
+    }
+}

@@ -219,3 +219,53 @@ async fn who_asks_for_redis_where_there_is_none_is_told_what_to_do() {
     assert_eq!(status.code(), Some(78));
     assert!(log.contains("install redis-server, set redis.url"), "{log}");
 }
+
+#[tokio::test]
+async fn an_operator_looks_at_mail_wherever_it_is_kept() {
+    let (setup, redis) = (Setup::new(), Redis::start());
+    for setup in [setup.clone(), at(&setup, &redis, "redis")] {
+        let mut hub = setup.start().await;
+        let mail = send(&hub, "worker", "Which port?").await;
+        let id = mail["id"].as_str().expect("an id");
+        let mut reply = letter(json!("lead"), "Re: Which port?");
+        reply["replyToMailId"] = mail["id"].clone();
+        let reply = hub.post("/api/mail", reply).await.expect(201);
+        let told = async |args: &[&str]| {
+            let told = hub.ctl(&[&["mail"], args].concat()).await;
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            (told.status.code(), text(&told.stdout), text(&told.stderr))
+        };
+        let listed = async |args: &[&str]| {
+            let (code, out, complaint) = told(&[&["list", "--json"], args].concat()).await;
+            assert_eq!(code, Some(0), "{complaint}");
+            serde_json::from_str::<Value>(&out).expect("JSON")
+        };
+        assert_eq!(listed(&["-n", "2"]).await, json!([reply, mail]));
+        assert_eq!(listed(&["--project", "p", "-n", "1"]).await, json!([reply]));
+        assert_eq!(listed(&["--project", "q"]).await, json!([]));
+        let inbox = listed(&["--session", "lead", "--project", "p", "-n", "1"]).await;
+        assert_eq!(inbox[0]["toSessionId"], "lead");
+        let (code, _, complaint) = told(&["list", "--session", "lead"]).await;
+        assert_eq!(code, Some(1));
+        assert!(complaint.contains("--project"), "{complaint}");
+        let (_, shown, _) = told(&["show", id]).await;
+        assert!(
+            shown.contains("from      lead") && shown.contains("Which port?"),
+            "{shown}"
+        );
+        let (_, thread, _) = told(&["thread", reply["id"].as_str().expect("an id")]).await;
+        assert_eq!(thread.matches("subject   ").count(), 2, "{thread}");
+        let (code, _, complaint) = told(&["delete", id]).await;
+        assert_eq!(code, Some(2), "nobody is there to agree");
+        assert!(complaint.contains("--yes"), "{complaint}");
+        assert_eq!(told(&["delete", id, "--yes"]).await.0, Some(0));
+        let (code, _, complaint) = told(&["show", id]).await;
+        assert_eq!(code, Some(1));
+        assert!(complaint.contains("maestroctl mail list"), "{complaint}");
+        hub.stop().await;
+        let gone = hub.ctl(&["mail", "list"]).await;
+        assert_eq!(gone.status.code(), Some(3));
+        let complaint = String::from_utf8_lossy(&gone.stderr).into_owned();
+        assert!(complaint.contains("maestrod run"), "{complaint}");
+    }
+}

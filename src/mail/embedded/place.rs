@@ -3,7 +3,7 @@
 use rusqlite::OptionalExtension;
 
 use crate::domain::{Mail, MailId, ProjectId};
-use crate::mail::{Place, Stage};
+use crate::mail::{Place, Receipt, Stage};
 use crate::ports::{MailError, Pending};
 
 use super::{EmbeddedMailbox, Failure, archive::take_in, collect, find};
@@ -125,6 +125,14 @@ impl Place for EmbeddedMailbox {
             }
             Ok(())
         })
+    }
+
+    fn receipts(&self) -> Pending<'_, Result<Vec<Receipt>, MailError>> {
+        Box::pin(self.list_receipts())
+    }
+
+    fn keep(&self, receipts: Vec<Receipt>) -> Pending<'_, Result<(), MailError>> {
+        Box::pin(self.keep_receipts(receipts))
     }
 
     fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>> {

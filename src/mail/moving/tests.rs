@@ -124,6 +124,12 @@ impl Place for Fragile {
     fn forget(&self, ids: Vec<MailId>) -> Pending<'_, Result<(), MailError>> {
         self.step(move |place| place.forget(ids))
     }
+    fn receipts(&self) -> Pending<'_, Result<Vec<Receipt>, MailError>> {
+        self.step(move |place| place.receipts())
+    }
+    fn keep(&self, receipts: Vec<Receipt>) -> Pending<'_, Result<(), MailError>> {
+        self.step(move |place| place.keep(receipts))
+    }
     fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>> {
         self.place.unfinished()
     }
@@ -320,6 +326,43 @@ async fn from_a_redis_that_others_use_too_only_our_own_projects_mail_is_taken() 
     assert_eq!(all(&*home).await, ours);
     assert_eq!(shared.count().await.unwrap(), 1);
     assert!(!shared.is_shared("they").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_sending_is_known_after_the_move_as_before_it() {
+    let (dir, server, tasks) = (TempDir::new().unwrap(), Server::start(), TaskGroup::default());
+    let (embedded, streams) = (embedded(&dir, "a"), streams(&server, &tasks).await);
+    let first = embedded.send(to(letter(), &["b"])).await.unwrap().mails[0].clone();
+    let reply = Letter {
+        reply_to_mail_id: Some(first.id.clone()),
+        ..letter()
+    };
+    let keyed = |letter: Letter, key: &str| Sending {
+        once: Some(Once {
+            key: crate::domain::SendKey::parse(key).unwrap(),
+            fingerprint: [7; 32],
+        }),
+        ..sending(letter, &[Some("b"), None])
+    };
+    let mut sent = Vec::new();
+    for (letter, key) in [(letter(), "k:1"), (reply, "k2")] {
+        let mails = embedded.send(keyed(letter.clone(), key)).await.unwrap().mails;
+        sent.push((letter, key, mails));
+    }
+    let places = [&embedded, &streams, &embedded];
+    for way in places.windows(2) {
+        carry(&**way[0], &**way[1]).await.unwrap();
+        assert_eq!(way[1].receipts().await.unwrap().len(), 2);
+        for (letter, key, mails) in &sent {
+            let again = way[1].send(keyed(letter.clone(), key)).await.unwrap();
+            assert!(again.repeated, "{key}");
+            assert_eq!(again.mails, *mails);
+        }
+        let mut other = keyed(letter(), "k2");
+        other.once.as_mut().unwrap().fingerprint = [8; 32];
+        let refused = way[1].send(other).await.map(drop).unwrap_err();
+        assert!(matches!(refused, MailError::KeyReused), "{refused:?}");
+    }
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@
 mod archive;
 mod hubs;
 mod place;
+mod receipts;
 mod reply;
 mod send;
 mod written;

@@ -6,7 +6,7 @@ use redis::{cmd, pipe};
 use tokio::time::sleep;
 
 use crate::domain::{Mail, MailId, ProjectId};
-use crate::mail::{Place, Stage};
+use crate::mail::{Place, Receipt, Stage};
 use crate::ports::{MailError, Pending};
 use crate::redis_link::LinkError;
 
@@ -187,6 +187,14 @@ impl Place for StreamMailbox {
                 .map(|mail| (mail.id, mail.project_id.to_string()));
             self.remove_all(named).await.map(drop)
         })
+    }
+
+    fn receipts(&self) -> Pending<'_, Result<Vec<Receipt>, MailError>> {
+        Box::pin(self.list_receipts())
+    }
+
+    fn keep(&self, receipts: Vec<Receipt>) -> Pending<'_, Result<(), MailError>> {
+        Box::pin(self.keep_receipts(receipts))
     }
 
     fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>> {
