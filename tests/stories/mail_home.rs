@@ -179,7 +179,7 @@ async fn mail_that_cannot_be_brought_is_named_with_a_remedy_and_comes_once_it_ca
     let seen = hub.ctl(&["status"]).await;
     let seen = String::from_utf8_lossy(&seen.stdout).into_owned();
     assert!(seen.contains("install redis-server"), "{seen}");
-    assert_eq!(inbox(&hub, "worker").await, [here.clone()]);
+    assert_eq!(inbox(&hub, "worker").await, std::slice::from_ref(&here));
     hub.stop().await;
 
     let hub = setup.clone().start().await;
