@@ -1,6 +1,7 @@
 //! What can be asked. One noun per file, one function per use case: caller → load → domain rule → commit, publish.
 //! No JSON, no sockets.
 
+mod answers;
 mod apply;
 mod claim_counts;
 mod claims;
@@ -8,6 +9,7 @@ mod disk;
 mod error;
 mod histories;
 mod identities;
+mod input_waiters;
 mod known;
 mod mail;
 mod mail_waiters;
@@ -22,8 +24,10 @@ mod tasks;
 
 use std::{path::PathBuf, sync::Arc};
 
+pub use answers::Answered;
 pub use claim_counts::ClaimCounts;
 pub use error::AppError;
+pub use input_waiters::InputWaiters;
 pub use mail_waiters::MailWaiters;
 pub use members::{find_member, list_members};
 pub use modals::NewModal;
@@ -32,7 +36,7 @@ pub use sessions::FoundSessions;
 pub use spawn::{SpawnError, Spawned};
 
 use crate::domain::Millis;
-use crate::ports::{Clock, Locks, Mailbox, Manifests, Presence, Store, View};
+use crate::ports::{Clock, Desktops, Locks, Mailbox, Manifests, Presence, Store, View};
 
 /// Everything that can be asked of the hub. Cloning is cheap; clones share everything.
 #[derive(Clone)]
@@ -42,6 +46,8 @@ pub struct App {
     locks: Arc<dyn Locks>,
     claims: Arc<claim_counts::ClaimLedger>,
     mail_waiters: Arc<MailWaiters>,
+    input_waiters: Arc<InputWaiters>,
+    desktops: Arc<dyn Desktops>,
     manifests: Arc<dyn Manifests>,
     clock: Arc<dyn Clock>,
     presence: Option<Arc<dyn Presence>>,
@@ -75,6 +81,10 @@ pub struct Parts {
     pub locks: Arc<dyn Locks>,
     /// Who waits for mail; hears the store's events through [`MailWaiters::behind`] the bus.
     pub mail_waiters: Arc<MailWaiters>,
+    /// Who waits for a person's answer; hears the store's events through [`InputWaiters::behind`] the bus.
+    pub input_waiters: Arc<InputWaiters>,
+    /// Who types into terminals.
+    pub desktops: Arc<dyn Desktops>,
     /// Manifest generator.
     pub manifests: Arc<dyn Manifests>,
     /// Wall clock.
@@ -91,6 +101,8 @@ impl App {
             mail,
             locks,
             mail_waiters,
+            input_waiters,
+            desktops,
             manifests,
             clock,
             facts,
@@ -101,6 +113,8 @@ impl App {
             locks,
             claims: Arc::default(),
             mail_waiters,
+            input_waiters,
+            desktops,
             manifests,
             clock,
             presence: None,

@@ -242,6 +242,10 @@ pub struct AgentCounts {
     pub silent: usize,
     /// Known to be dead.
     pub dead: usize,
+    /// Sessions that wait for a person's answer.
+    pub waiting: usize,
+    /// Since when the one that waits longest, milliseconds since the epoch.
+    pub waiting_since: Option<i64>,
 }
 
 /// Where things lie.

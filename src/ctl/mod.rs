@@ -2,6 +2,7 @@
 
 mod agent;
 mod agents;
+mod answer;
 mod child;
 mod completions;
 mod doctor;
@@ -36,6 +37,7 @@ Examples:
   maestroctl status --wait ready       for scripts: returns once all is ready
   maestroctl logs -f redis             what redis-server prints
   maestroctl restart redis
+  maestroctl answer sess_1 yes         answer an agent that waits for input
   maestroctl events -f | jq .event     what goes on, one JSON object a line
   maestroctl mail list --session sess_1   what its agent was written
   maestroctl agent run --session sess_1 -- claude    run an agent that the hub looks after
@@ -83,6 +85,8 @@ enum Command {
     Agents(agents::AgentsArgs),
     /// Mail between agents: look at it, delete it
     Mail(mail::MailArgs),
+    /// Answer an agent that waits for input
+    Answer(answer::AnswerArgs),
     /// Events as they happen
     Events(streams::EventsArgs),
     /// The configuration: show the daemon's, check a file, reload
@@ -174,6 +178,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Restart(args) => child::run(&context, args, ChildAct::Restart).await,
         Command::Agents(args) => agents::run(&context, args).await,
         Command::Mail(args) => mail::run(&context, args).await,
+        Command::Answer(args) => answer::run(&context, args).await,
         Command::Events(args) => streams::events(&context, args).await,
         Command::Config(args) => settings::run(&context, args).await,
         Command::Import(args) => transfer::import(&context, args).await,

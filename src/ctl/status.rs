@@ -184,6 +184,16 @@ pub fn render(status: &Status, paint: Paint) -> String {
         );
         out += &row("agents", &counts, paint);
     }
+    if agents.waiting > 0 {
+        let plural = if agents.waiting == 1 { "" } else { "s" };
+        let since = agents.waiting_since.map(|since| between(since, status.at));
+        let since = since.map_or_else(String::new, |since| format!(", the first for {since}"));
+        let text = format!(
+            "{} question{plural}{since} (see `maestroctl agents`)",
+            agents.waiting
+        );
+        out += &row("waiting", &paint.tone(Tone::Warn, &text), paint);
+    }
     out.push('\n');
     out += &row("data", &status.places.data_dir, paint);
     if let Some(file) = &status.places.config_file {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::access::Gate;
-use crate::app::{App, Facts, MailWaiters, Parts};
+use crate::app::{App, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::{Exchange, Local, Outbox, Parties};
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -110,6 +110,13 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     info!(url, addresses = listen.join(", "), "the hub listens");
 
     greet(&config, &hub, &listen, &choice);
+    let app = hub.app().clone();
+    background.spawn("kept answers", |stop| async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = app.send_kept_answers() => {}
+        }
+    });
     let fixed = Fixed {
         listen,
         owner: ground.owner.to_string(),
@@ -174,6 +181,7 @@ struct Keeping {
     bus: Local,
     outbox: Outbox,
     mail_waiters: Arc<MailWaiters>,
+    input_waiters: Arc<InputWaiters>,
     db: Database,
     store: store::Embedded,
     mail: EmbeddedMailbox,
@@ -184,10 +192,12 @@ impl Keeping {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let bus = Local::new();
         let mail_waiters = Arc::new(MailWaiters::default());
+        let input_waiters = Arc::new(InputWaiters::default());
         let chapters = [store::CHAPTER, MAIL, presence::CHAPTER];
         let db = Database::open(&config.data_dir.join(STORE), &chapters)?;
         let outbox = Outbox::default();
-        let heard = outbox.behind(mail_waiters.behind(Arc::new(bus.clone())));
+        let heard = input_waiters.behind(mail_waiters.behind(Arc::new(bus.clone())));
+        let heard = outbox.behind(heard);
         let store = store::Embedded::open(db.clone(), heard, clock.clone())?;
         bus.replay().begin(store.epoch(), store.seq());
         Ok(Self {
@@ -198,6 +208,7 @@ impl Keeping {
             bus,
             outbox,
             mail_waiters,
+            input_waiters,
         })
     }
 
@@ -249,6 +260,8 @@ impl Keeping {
             mail,
             locks,
             mail_waiters: self.mail_waiters,
+            input_waiters: self.input_waiters,
+            desktops: Arc::new(self.bus.clone()),
             manifests,
             clock: self.clock,
             facts,

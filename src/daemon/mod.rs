@@ -1,6 +1,8 @@
 //! The wiring: names every concrete adapter, starts everything in order, runs, and stops everything in order.
 //! No rules here, and nothing that another room could know.
 
+#[cfg(test)]
+mod answering_tests;
 mod build;
 mod exit;
 mod greeting;

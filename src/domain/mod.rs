@@ -3,8 +3,10 @@
 //! The records serialise in the contract's own shape (camelCase, absent against null), because the wire, the
 //! exported files and the stored rows all promise that one shape.
 
+mod caller;
 mod change;
 mod claim;
+mod device;
 mod event;
 mod id;
 mod log;
@@ -21,18 +23,26 @@ mod samples;
 mod session;
 mod spawn;
 mod task;
+mod terminal_text;
 mod time;
 mod workflow;
 
+pub use caller::Caller;
 pub use change::Change;
 pub use claim::Claim;
+pub use device::{Device, Scope, Scopes, UnknownScope};
 pub use event::{
-    Event, ModalAction, ModalClosed, ModalShown, PromptSend, Published, Remote, SpawnAnnouncement,
+    Event, InputAnswered, ModalAction, ModalClosed, ModalShown, PromptSend, Published, Remote,
+    SpawnAnnouncement,
 };
 pub use id::{
-    DocId, EntryId, Id, IdError, Kind, MailId, MemberId, Mint, ModalId, ProjectId, SessionId, TaskId,
+    DeviceId, DocId, EntryId, Id, IdError, Kind, MailId, MemberId, Mint, ModalId, ProjectId, RequestId,
+    SessionId, TaskId,
 };
-pub use id::{DocKind, EntryKind, MailKind, MemberKind, ModalKind, ProjectKind, SessionKind, TaskKind};
+pub use id::{
+    DeviceKind, DocKind, EntryKind, MailKind, MemberKind, ModalKind, ProjectKind, RequestKind, SessionKind,
+    TaskKind,
+};
 pub use log::Log;
 pub use mail::{
     InboxQuery, Letter, Mail, MailPriority, MailScope, MailType, NewMail, Problem, SendKey, SendKeyError,
@@ -44,12 +54,14 @@ pub use member::{DefaultMember, Member, MemberStatus, MemberWish, NewMember};
 pub use ordering::{Ordering, OrderingKind};
 pub use presence::{Beat, Loss, Sighting, Verdict};
 pub use project::{NewProject, Project, ProjectWish};
-pub use refusal::Refusal;
+pub use refusal::{Late, Refusal, TooLate};
 pub use session::{
-    Ending, Failure, Machine, NeedsInput, NewDoc, NewEntry, NewSession, Prompt, PromptMode, Session,
-    SessionHead, SessionWish, Snapshot, is_provider_key,
+    Answer, Answerer, AnswererKind, Ending, Failure, How, InputAnswer, InputState, Machine, NeedsInput,
+    NewDoc, NewEntry, NewSession, Outcome, Prompt, PromptMode, Question, Session, SessionHead, SessionWish,
+    Snapshot, is_provider_key,
 };
 pub use spawn::{PROVIDER_VARIABLES, SpawnPlace, SpawnPlan, SpawnRefusal, SpawnScene, SpawnWish};
 pub use task::{NewTask, Task, TaskDoc, TaskEdit, TaskReport, TaskWish, deletion_order, docs_of_task};
+pub use terminal_text::{for_reading, for_terminal};
 pub use time::Millis;
 pub use workflow::{Phase, WorkflowTemplate};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tracing::error;
 
 use crate::app::{AppError, SpawnError};
-use crate::domain::{Id, Kind, Problem, Refusal, SpawnRefusal};
+use crate::domain::{Id, Kind, Late, Problem, Refusal, SpawnRefusal, TooLate};
 use crate::ports::{LockError, MailError, PresenceError, StoreError};
 
 use super::reply;
@@ -152,6 +152,7 @@ impl IntoResponse for RouteError {
 fn app_error(error: AppError) -> Response {
     match error {
         AppError::Refused(Refusal::Malformed { message, details }) => form_c(message, &details),
+        AppError::Refused(Refusal::TooLate(late)) => too_late(&late),
         AppError::Refused(refusal) => {
             let (status, code) = refusal_status(&refusal);
             form_a(status, code, &refusal.to_string())
@@ -209,6 +210,26 @@ fn lock_error(error: &LockError) -> Response {
     }
 }
 
+/// An answer that came too late is told who was first, when, and what they said.
+fn too_late(late: &TooLate) -> Response {
+    let mut body = json!({
+        "error": true, "statusCode": 409, "code": late_code(late.why), "message": late.to_string(),
+        "sessionId": late.session, "requestId": late.current, "answeredBy": late.by, "at": late.at,
+    });
+    if let Some(said) = &late.said {
+        body["answer"] = said.as_str().into();
+    }
+    answer(StatusCode::CONFLICT, &body)
+}
+
+fn late_code(why: Late) -> &'static str {
+    match why {
+        Late::AlreadyAnswered => "already_answered",
+        Late::StaleRequest => "stale_request",
+        Late::NotWaiting => "not_waiting",
+    }
+}
+
 /// Status and code of a rule's no.
 pub fn refusal_status(refusal: &Refusal) -> (StatusCode, &'static str) {
     match refusal {
@@ -217,6 +238,7 @@ pub fn refusal_status(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::Forbidden(_) => (StatusCode::FORBIDDEN, "FORBIDDEN"),
         Refusal::Rule(_) => (StatusCode::UNPROCESSABLE_ENTITY, "BUSINESS_RULE_ERROR"),
         Refusal::Conflict(_) => (StatusCode::CONFLICT, "CONFLICT"),
+        Refusal::TooLate(late) => (StatusCode::CONFLICT, late_code(late.why)),
     }
 }
 

@@ -16,11 +16,12 @@ use tower::ServiceExt;
 use tracing::{debug, error};
 
 use crate::access::{Gate, Turned};
+use crate::domain::Caller;
 
 use super::{
     Hub,
     error::{RouteError, internal_error},
-    listen::Door,
+    listen::{Door, Entrance},
     path, raw_ws, router,
 };
 
@@ -81,7 +82,7 @@ impl LocalDoor {
 }
 
 impl Door for LocalDoor {
-    async fn answer(&self, request: Request) -> Response {
+    async fn answer(&self, mut request: Request) -> Response {
         let _in_flight = self.hub.in_flight().token();
         let id = self.hub.next_request_id();
         let (method, target) = (request.method().clone(), request.uri().path().to_owned());
@@ -89,6 +90,8 @@ impl Door for LocalDoor {
             // A page that is turned away cannot even read that it was: no CORS headers.
             Err(turned) => turned.into_response(),
             Ok(()) => {
+                request.extensions_mut().insert(Entrance::Local);
+                request.extensions_mut().insert(Caller::Local);
                 let origin = request.headers().get(header::ORIGIN).cloned();
                 let passing = AssertUnwindSafe(self.pass(request)).catch_unwind();
                 let mut response = passing.await.unwrap_or_else(|_| {

@@ -42,6 +42,18 @@ const HEADERS: usize = 100;
 /// How often another port is tried until it is free in both address families.
 const PORT_TRIES: usize = 32;
 
+/// By which listener a request came in. Put into its extensions by the [`Door`], and by nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrance {
+    /// From this machine.
+    Local,
+    /// Through the tunnel: a stranger, until a paired device proves itself.
+    Ingress,
+}
+
+/// The ingress listener's socket, in the runtime directory: the only target of the tunnel.
+pub const INGRESS_SOCKET: &str = "ingress.sock";
+
 /// What a listener lets in, and to what. The only thing that decides how far a connection is trusted.
 pub trait Door: Clone + Send + Sync + 'static {
     /// Answers a request that came in through this door, or turns it away.

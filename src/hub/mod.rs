@@ -5,6 +5,7 @@ pub mod error;
 mod front;
 pub mod listen;
 mod path;
+mod phone;
 pub mod query;
 mod raw_ws;
 pub mod reply;
@@ -24,6 +25,7 @@ use arc_swap::ArcSwap;
 use axum::{Router, extract::FromRef};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::access::Devices;
 use crate::app::App;
 use crate::bus::{Bounds, Local};
 use crate::shutdown::TaskGroup;
@@ -39,6 +41,7 @@ pub struct Hub {
     app: App,
     bus: Local,
     skills: Arc<Skills>,
+    devices: Devices,
     shared: Arc<Shared>,
 }
 
@@ -105,6 +108,7 @@ impl Hub {
             app,
             bus,
             skills: Arc::new(skills),
+            devices: Devices::default(),
             shared: Arc::new(shared),
         }
     }
@@ -122,6 +126,16 @@ impl Hub {
     /// Where skills are found.
     pub fn skills(&self) -> &Arc<Skills> {
         &self.skills
+    }
+
+    /// The same, knowing who was paired. Without it nobody was.
+    pub fn with_devices(self, devices: Devices) -> Self {
+        Self { devices, ..self }
+    }
+
+    /// Who was paired.
+    pub fn devices(&self) -> &Devices {
+        &self.devices
     }
 
     /// How much a client may ask of us at once, as things stand.

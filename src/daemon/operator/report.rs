@@ -189,11 +189,14 @@ impl Inner {
 
     fn agent_counts(&self) -> AgentCounts {
         let counts = self.hub.app().agent_counts();
+        let (waiting, since) = self.hub.app().waiting_for_people();
         let of = |verdict| counts.get(&verdict).copied().unwrap_or_default();
         AgentCounts {
             alive: of(Verdict::Alive),
             silent: of(Verdict::Silent),
             dead: of(Verdict::Crashed) + of(Verdict::Lost),
+            waiting,
+            waiting_since: since.map(|since| since.0),
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn routes() -> Router<Hub> {
 }
 
 async fn send(State(app): State<App>, wanted: Wanted, headers: HeaderMap, AnyBody(body): AnyBody) -> Answer {
-    let key = send_key(&headers)?;
+    let key = idempotency_key(&headers)?;
     let wish = NewMail::read(Some(body))?;
     let mails = app.send_mail(wish, key).await?;
     Ok(match &*mails {
@@ -38,8 +38,8 @@ async fn send(State(app): State<App>, wanted: Wanted, headers: HeaderMap, AnyBod
     })
 }
 
-/// `Idempotency-Key`: a client that repeats a request after a lost answer sends one mail with it.
-fn send_key(headers: &HeaderMap) -> Result<Option<SendKey>, RouteError> {
+/// `Idempotency-Key`: a client that repeats a request after a lost answer is taken at its word once.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<SendKey>, RouteError> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };

@@ -1,5 +1,6 @@
 //! The contract's REST routes, one file per resource: parse → app → wire.
 
+mod answers;
 mod claims;
 mod events;
 mod histories;
@@ -26,6 +27,7 @@ pub(super) fn routes() -> Router<Hub> {
         .merge(tasks::routes())
         .merge(sessions::routes())
         .merge(histories::routes())
+        .merge(answers::routes())
         .merge(modals::routes())
         .merge(orderings::routes())
         .merge(claims::routes())

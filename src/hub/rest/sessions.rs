@@ -15,8 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::{App, FoundSessions};
 use crate::domain::{
-    Maybe, NeedsInput, NewSession, Refusal, Session, SessionHead, SessionId, SessionKind, SessionWish,
-    TaskKind,
+    Maybe, NewSession, Question, Refusal, Session, SessionHead, SessionId, SessionKind, SessionWish, TaskKind,
 };
 
 use super::super::{
@@ -171,7 +170,7 @@ struct Update {
     events: Option<Vec<Map<String, Value>>>,
     #[serde(deserialize_with = "given")]
     timeline: Option<Vec<Map<String, Value>>>,
-    needs_input: Maybe<NeedsInput>,
+    needs_input: Maybe<Question>,
 }
 
 impl From<Update> for SessionWish {
