@@ -188,6 +188,40 @@ async fn mail_that_cannot_be_brought_is_named_with_a_remedy_and_comes_once_it_ca
 }
 
 #[tokio::test]
+async fn mail_behind_a_password_that_is_not_configured_any_more_waits_for_it() {
+    let (setup, redis) = (Setup::new(), Redis::start());
+    let _: () = redis.ask("CONFIG SET requirepass secret");
+    let url = format!("{}?pass=secret", redis.url());
+    let there = setup.clone().without_env("REDIS_ENABLED").env("REDIS_URL", &url);
+    let mut hub = there.start().await;
+    let mail = send(&hub, "worker", "Behind a password").await;
+    hub.stop().await;
+
+    let mut hub = setup.clone().start().await;
+    let told = settled(&hub).await;
+    let left = &told["left_behind"][0];
+    assert!(
+        left["remedy"]
+            .as_str()
+            .is_some_and(|text| text.contains("set redis.url")),
+        "{told}"
+    );
+    assert!(!told.to_string().contains("secret"), "{told}");
+    assert_eq!(inbox(&hub, "worker").await, Vec::<Value>::new());
+    hub.stop().await;
+    let kept = std::fs::read(hub.place().data_dir().join("maestro.db")).expect("the hub's file");
+    assert!(
+        !kept.windows(6).any(|window| window == b"secret"),
+        "the password is not kept"
+    );
+
+    // The rollback switch alone: the address is still configured.
+    let hub = setup.env("REDIS_URL", &url).start().await;
+    assert_eq!(inbox(&hub, "worker").await, [mail]);
+    assert_eq!(settled(&hub).await["left_behind"], json!([]));
+}
+
+#[tokio::test]
 async fn from_one_redis_to_another_and_to_another_prefix_mail_goes_along() {
     let (setup, first, second) = (Setup::new(), Redis::start(), Redis::start());
     let mut mails = Vec::new();

@@ -81,6 +81,32 @@ async fn one_sending_repeated_at_another_hub_is_one_mail() {
 }
 
 #[tokio::test]
+async fn a_hub_that_leaves_takes_its_own_projects_mail_and_leaves_the_others_theirs() {
+    let redis = Redis::start();
+    let (mut one, two) = (hub(setup(&redis)).await, hub(setup(&redis)).await);
+    let mut sent = Vec::new();
+    for at in [&one, &two] {
+        let project = at.post("/api/projects", json!({"name": "P"})).await.expect(201)["id"].clone();
+        let mut mail = letter("worker", "Hello");
+        mail["projectId"] = project.clone();
+        let mail = at.post("/api/mail", mail).await.expect(201);
+        let inbox = format!(
+            "/api/mail/inbox/worker?projectId={}",
+            project.as_str().expect("an id")
+        );
+        sent.push((inbox, json!([mail])));
+    }
+    one.stop().await;
+    let alone = one.setup().clone().env("REDIS_ENABLED", "false");
+    let one = hub(alone).await;
+    let (ours, theirs) = (&sent[0], &sent[1]);
+    assert_eq!(one.get(&ours.0).await.expect(200), ours.1);
+    assert_eq!(one.get(&theirs.0).await.expect(200), json!([]));
+    assert_eq!(two.get(&theirs.0).await.expect(200), theirs.1);
+    assert_eq!(two.get(&ours.0).await.expect(200), json!([]));
+}
+
+#[tokio::test]
 async fn while_redis_is_away_mail_is_refused_for_now_and_nothing_of_it_is_written() {
     let mut redis = Redis::start();
     let one = hub(setup(&redis)).await;
