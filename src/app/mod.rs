@@ -18,6 +18,7 @@ mod modals;
 mod orderings;
 mod presence;
 mod projects;
+mod proof;
 mod sessions;
 mod spawn;
 mod tasks;
@@ -32,10 +33,11 @@ pub use mail_waiters::MailWaiters;
 pub use members::{find_member, list_members};
 pub use modals::NewModal;
 pub use presence::{Agent, Heartbeat};
+pub use proof::UnknownAgent;
 pub use sessions::FoundSessions;
 pub use spawn::{SpawnError, Spawned};
 
-use crate::domain::Millis;
+use crate::domain::{AgentKey, Millis};
 use crate::ports::{Clock, Desktops, Locks, Mailbox, Manifests, Presence, Store, View};
 
 /// Everything that can be asked of the hub. Cloning is cheap; clones share everything.
@@ -51,6 +53,7 @@ pub struct App {
     manifests: Arc<dyn Manifests>,
     clock: Arc<dyn Clock>,
     presence: Option<Arc<dyn Presence>>,
+    proofs: proof::Proofs,
     facts: Arc<Facts>,
 }
 
@@ -61,8 +64,10 @@ pub struct Facts {
     pub hostname: String,
     /// `linux` or `darwin`.
     pub platform: &'static str,
-    /// What agents are told to call.
+    /// What everybody is told to call; agents that are spawned, with their token in it.
     pub server_url: String,
+    /// What agents' tokens are signed with.
+    pub agent_key: AgentKey,
     /// Entity files of the contract's layout; passed on to spawned sessions.
     pub data_dir: PathBuf,
     /// Manifest folders.
@@ -118,6 +123,7 @@ impl App {
             manifests,
             clock,
             presence: None,
+            proofs: proof::Proofs::default(),
             facts: Arc::new(facts),
         }
     }

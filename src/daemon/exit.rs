@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+use crate::access::KeyError;
 use crate::children::RedisError;
 use crate::config::ConfigError;
 use crate::control::server::ControlError;
@@ -70,6 +71,9 @@ pub enum StartError {
         "mail.backend is redis, and there is no redis: redis.url is not set and no redis-server is installed"
     )]
     MailWithoutRedis,
+    /// Agents could not prove who they are.
+    #[error(transparent)]
+    AgentKey(#[from] KeyError),
     /// There is no log.
     #[error(transparent)]
     Logging(#[from] LoggingError),
@@ -89,6 +93,7 @@ impl StartError {
             Self::Redis(RedisError::Password(..)) => Exit::CannotStart,
             Self::Bind(BindError::Taken(_)) => Exit::TryAgain,
             Self::Lock(_)
+            | Self::AgentKey(_)
             | Self::Sqlite(_)
             | Self::Store(_)
             | Self::Control(_)
@@ -116,7 +121,13 @@ impl StartError {
             Self::MailWithoutRedis => {
                 Some("install redis-server, set redis.url, or set mail.backend to auto".into())
             }
+            Self::AgentKey(KeyError::Broken(path)) => Some(format!(
+                "put it back from a backup, or remove {} to make a new one: agents that are running have to be started \
+                 anew then",
+                path.display()
+            )),
             Self::Bind(BindError::Failed(..))
+            | Self::AgentKey(KeyError::Io(..))
             | Self::Lock(LockError::Io { .. })
             | Self::Sqlite(_)
             | Self::Store(_)

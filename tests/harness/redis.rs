@@ -147,6 +147,9 @@ fn spawn(dir: &TempDir, options: &[&str]) -> Child {
             "",
             "--appendonly",
             "yes",
+            // What it dumps can be searched.
+            "--rdbcompression",
+            "no",
         ])
         .args(options)
         .stdin(Stdio::null())
