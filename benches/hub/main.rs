@@ -11,6 +11,7 @@
 #[path = "../../tests/harness/mod.rs"]
 mod harness;
 mod limits;
+mod shared;
 mod wire;
 
 use std::{
@@ -95,6 +96,7 @@ async fn main() {
         spread(&starts(&lived_in().await, 10).await),
         "≤ 30 ms",
     );
+    shared::measure(&mut row).await;
     if std::env::args().any(|arg| arg == "--write") {
         record(&rows);
     }

@@ -1,13 +1,13 @@
 //! Claims: who does which task. A claim is a lease; it says nothing about the task's own record.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
 use crate::domain::{Claim, Millis, Refusal, SessionId, TaskId};
-use crate::ports::Lease;
+use crate::ports::{Lease, LockError};
 
-use super::{App, AppError};
+use super::{App, AppError, ClaimCounts, claim_counts::Ending};
 
 /// A claim lasts this long unless the caller says otherwise.
 const DEFAULT_TTL: Duration = Duration::from_secs(60);
@@ -33,10 +33,14 @@ impl App {
         view.task(&task).ok_or_else(|| Refusal::unknown(&task))?;
         view.session_head(&session)
             .ok_or_else(|| Refusal::unknown(&session))?;
-        let lease = self
-            .locks
-            .acquire(&lock_name(&task), session.as_str(), ttl)
-            .await?;
+        let name = lock_name(&task);
+        let given = self.locks.acquire(&name, session.as_str(), ttl).await;
+        match &given {
+            Ok(lease) => self.claims.given(&name, lease, Instant::now()),
+            Err(LockError::Held(_)) => self.claims.refused(),
+            Err(_) => {}
+        }
+        let lease = given?;
         Ok(claim(task, session, &lease, self.now()))
     }
 
@@ -55,18 +59,30 @@ impl App {
 
     /// Gives `task` back; false if `session` did not hold it.
     pub async fn release_task(&self, task: TaskId, session: SessionId) -> Result<bool, AppError> {
-        Ok(self.locks.release(&lock_name(&task), session.as_str()).await?)
+        let name = lock_name(&task);
+        let released = self.locks.release(&name, session.as_str()).await?;
+        if released {
+            self.claims.released(&name);
+        }
+        Ok(released)
     }
 
-    /// Gives back everything a session holds: it has ended.
-    pub async fn release_claims(&self, session: &SessionId) -> Result<Vec<String>, AppError> {
-        Ok(self.locks.release_all(session.as_str()).await?)
+    /// Gives back everything a session holds: it, or its agent, has ended.
+    pub(super) async fn release_claims(&self, session: &SessionId, ending: Ending) -> Result<(), AppError> {
+        let names = self.locks.release_all(session.as_str()).await?;
+        self.claims.ended(&names, ending);
+        Ok(())
+    }
+
+    /// How claims went since the start.
+    pub fn claim_counts(&self) -> ClaimCounts {
+        self.claims.counts(Instant::now())
     }
 
     /// As [`App::release_claims`] for a session whose end is committed: nothing that goes wrong here undoes it. What
     /// cannot be given back now lapses.
     pub(super) async fn end_claims(&self, session: &SessionId) {
-        if let Err(error) = self.release_claims(session).await {
+        if let Err(error) = self.release_claims(session, Ending::Session).await {
             warn!(%session, %error, "the claims of an ended session were not released; they will lapse");
         }
     }

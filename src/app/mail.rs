@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::ports::{MailError, Once, Sending};
 
-use super::{App, AppError, apply::unbroken};
+use super::{App, AppError, apply::unbroken, mail_waiters::News};
 
 impl App {
     /// Sends a mail to everybody it is meant for: one mail each. Who sends it is who `caller` has proved to be. Under the
@@ -123,17 +123,23 @@ impl App {
             time::sleep(query.patience).await; // an answer at once would make a polling client spin
             return Ok(Vec::new());
         };
-        // Registered before looking: what comes in between is found by the one or by the other.
-        let waiting = self
-            .mail_waiters
-            .register(project, session)
-            .ok_or_else(too_many)?;
-        let found = self.mail.inbox(project, session, query.since).await?;
-        if !found.is_empty() {
-            return Ok(found.into_iter().map(Arc::new).collect());
+        let until = time::Instant::now() + query.patience;
+        loop {
+            // Registered before looking: what comes in between is found by the one or by the other.
+            let waiting = self
+                .mail_waiters
+                .register(project, session)
+                .ok_or_else(too_many)?;
+            let found = self.mail.inbox(project, session, query.since).await?;
+            if !found.is_empty() {
+                return Ok(found.into_iter().map(Arc::new).collect());
+            }
+            match time::timeout_at(until, waiting.news()).await {
+                Ok(News::Mail(mail)) => return Ok(vec![mail]),
+                Ok(News::LookAgain) => {}
+                Err(_) => return Ok(Vec::new()),
+            }
         }
-        let came = time::timeout(query.patience, waiting.mail()).await;
-        Ok(came.ok().flatten().into_iter().collect())
     }
 
     /// A conversation, oldest first.

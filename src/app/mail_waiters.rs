@@ -2,7 +2,7 @@
 //!
 //! A waiter is an entry in a map, made before its inbox is looked at, so that no mail falls between the two; it goes
 //! when it was woken, gave up, or its client hung up (the guard is dropped with the request). What the store commits is
-//! heard through the event bus, other hubs' mail too.
+//! heard through the event bus, other hubs' mail too. When something may not have been heard, everybody looks again.
 
 use std::{
     collections::HashMap,
@@ -33,7 +33,16 @@ struct State {
 #[derive(Debug)]
 struct Waiter {
     ticket: u64,
-    wake: oneshot::Sender<Arc<Mail>>,
+    wake: oneshot::Sender<News>,
+}
+
+/// Why somebody is woken.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// This came.
+    Mail(Arc<Mail>),
+    /// Something may have come: the inbox says.
+    LookAgain,
 }
 
 /// One who waits. Dropping it ends the wait.
@@ -43,7 +52,7 @@ pub struct Waiting {
     project: ProjectId,
     session: SessionId,
     ticket: u64,
-    woken: oneshot::Receiver<Arc<Mail>>,
+    woken: oneshot::Receiver<News>,
 }
 
 impl MailWaiters {
@@ -75,7 +84,19 @@ impl MailWaiters {
     pub fn wake(&self, mail: &Arc<Mail>) {
         // Woken outside the lock: each of them takes it to leave.
         for waiter in self.take(mail) {
-            let _ = waiter.wake.send(mail.clone()); // gave up just now
+            let _ = waiter.wake.send(News::Mail(mail.clone())); // gave up just now
+        }
+    }
+
+    /// Makes everybody look into their inbox: mail may have come that was not heard of.
+    pub fn look_again(&self) {
+        let all = {
+            let mut state = self.lock();
+            state.count = 0;
+            std::mem::take(&mut state.by_project)
+        };
+        for waiter in all.into_values().flat_map(HashMap::into_values).flatten() {
+            let _ = waiter.wake.send(News::LookAgain); // gave up just now
         }
     }
 
@@ -149,10 +170,11 @@ impl State {
 }
 
 impl Waiting {
-    /// The mail that comes.
-    pub async fn mail(mut self) -> Option<Arc<Mail>> {
-        // `None` cannot come: a waiter leaves the map by being woken or by the guard's drop, and the guard is here.
-        (&mut self.woken).await.ok()
+    /// What comes.
+    pub async fn news(mut self) -> News {
+        // No error can come: a waiter leaves the map by being woken or by the guard's drop, and the guard is here. If it
+        // did, the inbox would tell.
+        (&mut self.woken).await.unwrap_or(News::LookAgain)
     }
 }
 
@@ -242,6 +264,18 @@ mod tests {
         let mut other = all.register(&project("q"), &session("b")).unwrap();
         all.wake(&mail("p", None));
         assert_eq!([&mut b, &mut c, &mut other].map(woken), [true, true, false]);
+    }
+
+    #[test]
+    fn when_something_may_have_been_missed_everybody_is_woken_to_look() {
+        let all = Arc::new(MailWaiters::default());
+        let mut b = all.register(&project("p"), &session("b")).unwrap();
+        let c = all.register(&project("q"), &session("c")).unwrap();
+        all.look_again();
+        assert!(matches!(b.woken.try_recv(), Ok(News::LookAgain)));
+        assert!(all.is_empty());
+        drop((b, c)); // woken already: not to be counted twice
+        assert!(all.is_empty());
     }
 
     #[test]

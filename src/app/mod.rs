@@ -3,6 +3,7 @@
 
 mod answers;
 mod apply;
+mod claim_counts;
 mod claims;
 mod disk;
 mod error;
@@ -25,6 +26,7 @@ mod tasks;
 use std::{path::PathBuf, sync::Arc};
 
 pub use answers::Answered;
+pub use claim_counts::ClaimCounts;
 pub use error::AppError;
 pub use input_waiters::InputWaiters;
 pub use mail_waiters::MailWaiters;
@@ -44,6 +46,7 @@ pub struct App {
     store: Arc<dyn Store>,
     mail: Arc<dyn Mailbox>,
     locks: Arc<dyn Locks>,
+    claims: Arc<claim_counts::ClaimLedger>,
     mail_waiters: Arc<MailWaiters>,
     input_waiters: Arc<InputWaiters>,
     desktops: Arc<dyn Desktops>,
@@ -113,6 +116,7 @@ impl App {
             store,
             mail,
             locks,
+            claims: Arc::default(),
             mail_waiters,
             input_waiters,
             desktops,

@@ -10,7 +10,7 @@ use crate::domain::{
 };
 use crate::ports::View;
 
-use super::{App, AppError, apply::carry_out, known};
+use super::{App, AppError, apply::carry_out, claim_counts::Ending, known};
 
 /// What the sender of a heartbeat learns.
 #[derive(Clone, Debug, Serialize)]
@@ -147,7 +147,7 @@ impl App {
         });
         let changed = changed.await?;
         // Leases: should this fail they lapse by themselves.
-        if let Err(error) = self.release_claims(&id).await {
+        if let Err(error) = self.release_claims(&id, Ending::Agent).await {
             warn!(session = %id, "claims of a dead agent stay until they lapse: {error}");
         }
         Ok(changed)

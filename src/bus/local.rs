@@ -15,7 +15,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::Notify;
 
-use crate::domain::Published;
+use crate::domain::{Event, Published};
 use crate::ports::{Desktops, EventBus};
 
 use super::replay::Replay;
@@ -193,7 +193,7 @@ impl Queue {
         }
         let before = state.waiting.len();
         for event in events {
-            if state.passes(event) {
+            if self.understands(event) && state.passes(event) {
                 state.push(Delivery::Event(event.clone()), self.weight(event), self.bounds);
             }
         }
@@ -203,6 +203,11 @@ impl Queue {
             self.wake.notify_one();
         }
         cut
+    }
+
+    /// The raw protocol is the contract's and knows nothing of a resync.
+    fn understands(&self, event: &Published) -> bool {
+        !(self.kind == Kind::Raw && matches!(event.event, Event::Resync { .. }))
     }
 
     fn weight(&self, event: &Published) -> usize {
@@ -322,7 +327,7 @@ impl Drop for Subscription {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::{Event, Id, Kind as IdKind, Millis, ModalClosed};
+    use crate::domain::{Id, Kind as IdKind, Millis, ModalClosed};
 
     use super::*;
 
@@ -350,6 +355,17 @@ mod tests {
 
     fn about_nobody() -> Arc<Published> {
         Arc::new(Published::new(1, Millis(1), Event::ProjectDeleted(id("p"))))
+    }
+
+    #[test]
+    fn a_resync_reaches_everybody_but_those_of_the_raw_protocol() {
+        let bus = Local::new();
+        let kinds = [Kind::Raw, Kind::Ui, Kind::Mobile, Kind::Inside];
+        let all = kinds.map(|kind| bus.subscribe(kind, ROOMY));
+        let resync = Event::Resync { reason: "why" };
+        bus.publish(vec![Arc::new(Published::new(1, Millis(1), resync))]);
+        let heard = all.map(|subscription| subscription.take(&mut Vec::new(), 9).unwrap());
+        assert_eq!(heard, [false, true, true, true]);
     }
 
     fn names(subscription: &Subscription) -> Vec<String> {

@@ -4,7 +4,8 @@
 //! Our own clients come first and never wait for Redis. What could not be published stays in a bounded queue
 //! ([`Outbox`]) until Redis is back. What is heard goes through the store like everything else, so that it has its
 //! number and its place among our own events, in the log of what was missed too. What was missed itself cannot be had
-//! again here: that is told as a resync.
+//! again: then the event [`Event::Resync`] goes through the store. Socket.IO clients are sent it as `hub:resync` and ask
+//! for a snapshot; whoever asks [`Replay`](super::Replay) for what came after an event before it is told to begin anew.
 
 mod envelope;
 #[cfg(any(test, fuzzing))]
@@ -44,11 +45,14 @@ pub struct Parties {
     pub store: Arc<dyn Store>,
     /// Our events are numbered within it.
     pub epoch: Arc<str>,
+    /// True if other hubs are to be expected there: while it was away they may have said something. Otherwise that is
+    /// assumed only after somebody was heard once.
+    pub shared: bool,
 }
 
 /// The exchange with other hubs.
 pub struct Exchange {
-    resyncs: watch::Receiver<u64>,
+    resyncs: watch::Receiver<(u64, &'static str)>,
 }
 
 impl Exchange {
@@ -60,11 +64,12 @@ impl Exchange {
             outbox,
             store,
             epoch,
+            shared,
         } = parties;
         // Unique among the hubs of one Redis, and another one after each start, as the epoch is.
         let source: Arc<str> = format!("hub-{epoch}").into();
         let channels: Arc<str> = format!("{prefix}events:").into();
-        let (missed, resyncs) = watch::channel(0);
+        let (missed, resyncs) = watch::channel((0, ""));
         outbox.open();
         let teller = Teller {
             link: link.clone(),
@@ -77,16 +82,22 @@ impl Exchange {
             link,
             channels,
             ledger: Ledger::new(source.to_string()),
-            store,
+            store: store.clone(),
             missed,
+            shared,
+        };
+        let crier = Crier {
+            store,
+            missed: resyncs.clone(),
         };
         tasks.spawn("events to other hubs", |stop| teller.run(stop));
         tasks.spawn("events of other hubs", |stop| listener.run(stop));
+        tasks.spawn("missed events", |stop| crier.run(stop));
         Self { resyncs }
     }
 
-    /// Counts how often events of other hubs were missed.
-    pub fn resyncs(&self) -> watch::Receiver<u64> {
+    /// Changes whenever events of other hubs were missed: how often that was, and why it was the last time.
+    pub fn resyncs(&self) -> watch::Receiver<(u64, &'static str)> {
         self.resyncs.clone()
     }
 }
@@ -142,7 +153,9 @@ struct Listener {
     channels: Arc<str>,
     ledger: Ledger,
     store: Arc<dyn Store>,
-    missed: watch::Sender<u64>,
+    /// How often something was missed, and why last.
+    missed: watch::Sender<(u64, &'static str)>,
+    shared: bool,
 }
 
 impl Listener {
@@ -162,7 +175,7 @@ impl Listener {
         while let Some(heard) = subscription.next().await {
             match heard {
                 Heard::Message { channel, payload } => self.hear(&channel, &payload).await,
-                Heard::Listening if listened => self.resync("redis was away"),
+                Heard::Listening if listened && self.shared => self.resync("redis was away"),
                 Heard::Listening => listened = true,
                 Heard::Dropped => self.resync("we were too slow"),
                 Heard::Deaf => {}
@@ -185,7 +198,10 @@ impl Listener {
             Verdict::New => {}
         }
         match envelope.into_remote(name) {
-            Some(remote) => self.pass_on(remote).await,
+            Some(remote) => {
+                self.shared = true;
+                self.pass_on(remote).await;
+            }
             None => debug!(channel, "an event without a name"),
         }
     }
@@ -202,9 +218,44 @@ impl Listener {
         }
     }
 
-    fn resync(&self, why: &str) {
+    fn resync(&self, why: &'static str) {
         info!(why, "events of other hubs were missed");
-        self.missed.send_modify(|count| *count += 1);
+        self.missed.send_modify(|(count, reason)| {
+            *count += 1;
+            *reason = why;
+        });
+    }
+}
+
+/// Tells our own clients that something was missed: once for what was missed while the last time was being told.
+struct Crier {
+    store: Arc<dyn Store>,
+    missed: watch::Receiver<(u64, &'static str)>,
+}
+
+impl Crier {
+    async fn run(mut self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.cry() => {}
+        }
+    }
+
+    async fn cry(&mut self) {
+        while self.missed.changed().await.is_ok() {
+            let (_, reason) = *self.missed.borrow_and_update();
+            loop {
+                let rule = Box::new(move |tx: &mut dyn Tx| {
+                    tx.emit(Event::Resync { reason });
+                    Ok(())
+                });
+                match self.store.commit(rule).await {
+                    Ok(()) => break,
+                    Err(error) => debug!(%error, "that something was missed is told again"),
+                }
+                sleep(PAUSE).await;
+            }
+        }
     }
 }
 

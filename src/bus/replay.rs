@@ -77,6 +77,9 @@ pub enum Lost {
     /// There was no such event yet.
     #[error("there was no such event yet")]
     Ahead,
+    /// Other hubs said something that was not heard here.
+    #[error("events of other hubs were missed since")]
+    Unheard,
 }
 
 /// The log. Clones share it.
@@ -91,6 +94,8 @@ struct State {
     /// Numbered without gaps; the last one is `newest`.
     events: VecDeque<Entry>,
     newest: u64,
+    /// Number of the newest resync: what came before it is not all there was.
+    resync: u64,
     bytes: usize,
     /// Pieces of histories that kept events share, by address: how often, so that each is counted once.
     pieces: HashMap<usize, usize>,
@@ -120,6 +125,7 @@ impl Replay {
             kept,
             events: VecDeque::new(),
             newest: 0,
+            resync: 0,
             bytes: 0,
             pieces: HashMap::new(),
         };
@@ -136,6 +142,7 @@ impl Replay {
             kept: state.kept,
             events: VecDeque::new(),
             newest: seq,
+            resync: 0,
             bytes: 0,
             pieces: HashMap::new(),
         };
@@ -207,6 +214,8 @@ impl State {
             Some(Lost::AnotherEpoch)
         } else if since > self.newest {
             Some(Lost::Ahead)
+        } else if since < self.resync {
+            Some(Lost::Unheard)
         } else if since + 1 < oldest {
             Some(Lost::TooOld)
         } else {
@@ -220,6 +229,11 @@ impl State {
             while self.drop_oldest() {}
         }
         self.newest = entry.seq;
+        if matches!(entry.event, Event::Resync { .. }) {
+            self.resync = entry.seq;
+            while self.drop_oldest() {} // nobody can be told of them any more
+            return;
+        }
         self.bytes += entry.own;
         for piece in entry.pieces() {
             let held = self.pieces.entry(address(piece)).or_default();
@@ -394,6 +408,20 @@ mod tests {
             };
             prop_assert_eq!(answer, expected);
         }
+    }
+
+    #[test]
+    fn whoever_knows_only_what_was_before_a_resync_begins_anew() {
+        let replay = replay(10, usize::MAX);
+        let resync = published(3, Event::Resync { reason: "why" });
+        replay.record(&[small(1), small(2), resync, small(4)]);
+        for since in 0..3 {
+            assert_eq!(ask(&replay, "now", since, ALL), Err(Lost::Unheard), "{since}");
+        }
+        assert_eq!(ask(&replay, "now", 3, ALL), Ok((vec![4], 4, false)));
+        replay.record(&[published(5, Event::Resync { reason: "again" })]);
+        assert_eq!(ask(&replay, "now", 4, ALL), Err(Lost::Unheard));
+        assert_eq!(ask(&replay, "now", 5, ALL), Ok((vec![], 5, false)));
     }
 
     #[test]

@@ -168,7 +168,7 @@ settings! {
 settings! {
     /// Claims and locks.
     Locks at "locks." {
-        /// Whether tasks can be claimed and locks be taken.
+        /// Whether claims are kept in Redis, if there is one; otherwise in the memory of this hub.
         enabled: bool = Preset::Text("true") => Restart;
     }
 }

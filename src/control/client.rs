@@ -101,6 +101,7 @@ impl Client {
         Ok(LineStream {
             body: self.send(Method::POST, path, Some(told(body)?)).await?,
             buffer: BytesMut::new(),
+            searched: 0,
             ended: false,
         })
     }
@@ -112,6 +113,12 @@ impl Client {
         } else {
             self.get("/v1/tunnel").await
         }
+    }
+
+    /// Asks for something to be removed.
+    pub async fn delete<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, ClientError> {
+        let body = self.send(Method::DELETE, path, None).await?;
+        whole(body).await
     }
 
     /// Starts, stops or restarts a child.

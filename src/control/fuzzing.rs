@@ -8,20 +8,19 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     runtime::{Builder, Runtime},
-    sync::{mpsc, watch},
+    sync::watch,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Lines, Operations, Pending,
     client::{Client, ClientError},
-    protocol::{ChildAct, LogSource, Problem, Progress, Status},
-    server::{MOST_LINES, connection, router},
+    protocol::{ChildAct, Status},
+    server::{connection, router},
+    stand_in::StandIn,
 };
 
 thread_local! {
@@ -43,7 +42,11 @@ pub(crate) fn requests(bytes: &[u8]) {
 async fn ask(bytes: &[u8]) -> Vec<u8> {
     let (near, far) = UnixStream::pair().expect("a pair of sockets");
     let stop = CancellationToken::new();
-    let daemon = connection(far, router(Arc::new(Daemon), stop.clone()), stop);
+    let daemon = StandIn {
+        changes: watch::Sender::new(0),
+        lasting: false,
+    };
+    let daemon = connection(far, router(Arc::new(daemon), stop.clone()), stop);
     let (mut from, mut to) = near.into_split();
     let asking = async move {
         // Refused when the daemon has hung up already.
@@ -111,68 +114,4 @@ async fn hear(asked: &[u8], said: &[u8]) -> Result<usize, ClientError> {
         Ok(heard)
     };
     tokio::join!(client, daemon).0
-}
-
-/// A daemon that has little to say and says it at once.
-struct Daemon;
-
-fn lines(of: &[&str]) -> Lines {
-    let (tx, rx) = mpsc::channel(of.len().max(1));
-    for line in of {
-        tx.try_send((*line).to_owned()).expect("there is room");
-    }
-    rx
-}
-
-fn done(path: &std::path::Path) -> mpsc::Receiver<Progress> {
-    let (tx, rx) = mpsc::channel(1);
-    let report = json!({"path": path});
-    tx.try_send(Progress::Done { report }).expect("there is room");
-    rx
-}
-
-impl Operations for Daemon {
-    fn status(&self) -> Pending<'_, Status> {
-        Box::pin(async { Status::default() })
-    }
-    fn changes(&self) -> watch::Receiver<u64> {
-        watch::channel(0).1 // nothing will ever change: a watch ends after the first look
-    }
-    fn config(&self) -> serde_json::Value {
-        json!({})
-    }
-    fn agents(&self) -> Pending<'_, serde_json::Value> {
-        Box::pin(async { json!([]) })
-    }
-    fn act(&self, child: String, _: ChildAct) -> Pending<'_, Result<(), Problem>> {
-        Box::pin(async move {
-            match child.as_str() {
-                "redis" => Ok(()),
-                _ => Err(Problem::new("unknown_child", child)),
-            }
-        })
-    }
-    fn events(&self) -> Lines {
-        lines(&["{}"])
-    }
-    fn logs(&self, source: LogSource, most: usize, _: bool) -> Result<Lines, Problem> {
-        assert!(most <= MOST_LINES, "{most} lines at once");
-        match source {
-            LogSource::Hub => Ok(lines(&["one", "two"])),
-            LogSource::Child(child) => Err(Problem::new("unknown_child", child)),
-        }
-    }
-    fn reload(&self) -> Pending<'_, Result<serde_json::Value, Problem>> {
-        Box::pin(async { Err(Problem::new("bad_config", "line 3")) })
-    }
-    fn stop(&self) {}
-    fn import(&self, dir: PathBuf) -> mpsc::Receiver<Progress> {
-        done(&dir)
-    }
-    fn export(&self, dir: PathBuf) -> mpsc::Receiver<Progress> {
-        done(&dir)
-    }
-    fn backup(&self, file: PathBuf) -> mpsc::Receiver<Progress> {
-        done(&file)
-    }
 }

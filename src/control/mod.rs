@@ -9,6 +9,8 @@ mod devices;
 pub(crate) mod fuzzing;
 pub mod protocol;
 pub mod server;
+#[cfg(any(test, fuzzing))]
+mod stand_in;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +20,7 @@ use tokio::sync::mpsc;
 
 pub use devices::DeviceDesk;
 
-use protocol::{ChildAct, LogSource, Problem, Progress, Status, TunnelReport};
+use protocol::{ChildAct, LogSource, MailAsk, Problem, Progress, Status, TunnelReport};
 
 /// A boxed future.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -37,6 +39,8 @@ pub trait Operations: Send + Sync + 'static {
     fn agents(&self) -> Pending<'_, serde_json::Value>;
     /// Pairing, devices and the audit.
     fn device_desk(&self) -> &dyn DeviceDesk;
+    /// Mail between agents, as REST shows it.
+    fn mail(&self, ask: MailAsk) -> Pending<'_, Result<serde_json::Value, Problem>>;
     /// Starts, stops or restarts a child.
     fn act(&self, child: String, act: ChildAct) -> Pending<'_, Result<(), Problem>>;
     /// The way in from outside; `check`: ask the public address first whether it leads to us.

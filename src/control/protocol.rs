@@ -30,8 +30,64 @@ pub struct Status {
     pub agents: AgentCounts,
     /// Paired devices at a glance.
     pub devices: DeviceCounts,
+    /// Mail between agents.
+    pub mail: Mail,
+    /// Claims of tasks.
+    pub claims: Claims,
     /// Where things lie.
     pub places: Places,
+}
+
+/// Claims of tasks, counted since the start of this hub from what it was asked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Claims {
+    /// Held now.
+    pub held: u64,
+    /// Given to somebody who did not have it.
+    pub granted: u64,
+    /// Prolonged for who had it.
+    pub renewed: u64,
+    /// Refused: somebody else had it.
+    pub refused: u64,
+    /// Given back by the holder.
+    pub released: u64,
+    /// Given back because the holder's session ended.
+    pub ended: u64,
+    /// Taken back because the holder's agent died.
+    pub died: u64,
+    /// Lapsed.
+    pub expired: u64,
+}
+
+/// Mail between agents.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mail {
+    /// Where it is kept, for people.
+    pub place: String,
+    /// `open`; `moving`, while it comes from where it was kept before; `closed`, until that can begin.
+    pub state: String,
+    /// How many there are, as last counted.
+    pub mails: Option<u64>,
+    /// How many came from elsewhere since the start.
+    pub moved: u64,
+    /// How many agents wait for mail.
+    pub waiting: usize,
+    /// Mail that could not be brought here.
+    pub left_behind: Vec<LeftBehind>,
+}
+
+/// Mail that could not be brought to where mail is kept now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeftBehind {
+    /// Where it lies.
+    pub place: String,
+    /// Why it is still there.
+    pub why: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 /// The daemon itself.
@@ -297,6 +353,26 @@ impl LogSource {
             Self::Child(word.to_owned())
         }
     }
+}
+
+/// What can be asked about mail. Ids as the operator wrote them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MailAsk {
+    /// A session's inbox, or the newest mail.
+    List {
+        /// Whose inbox.
+        session: Option<String>,
+        /// Only of this project.
+        project: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// One mail.
+    Show(String),
+    /// The conversation it belongs to.
+    Thread(String),
+    /// It shall be gone, for everybody.
+    Delete(String),
 }
 
 /// One step of something that takes a while; a line each, ending in `done` or `failed`.

@@ -1,6 +1,7 @@
 //! Answers on the control socket.
 
 mod devices;
+mod mail;
 
 use std::{
     convert::Infallible,
@@ -150,6 +151,7 @@ pub(super) fn router(operations: Arc<dyn Operations>, stop: CancellationToken) -
         .route("/v1/export", post(export))
         .route("/v1/backup", post(backup))
         .merge(devices::routes())
+        .merge(mail::routes())
         .with_state(Desk { operations, stop })
 }
 

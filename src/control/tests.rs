@@ -1,152 +1,22 @@
-//! Client and server over a real socket; the daemon behind it is a stand-in that says what the test wants.
+//! Client and server over a real socket; the daemon behind it is a stand-in.
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::json;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::private_socket::SocketError;
 use crate::shutdown::TaskGroup;
 
 use super::{
-    DeviceDesk, Lines, Operations, Pending,
     client::{Client, ClientError},
     protocol::{
-        ChildAct, LogSource, Problem, Progress, Status, TunnelReport,
-        devices::{
-            CodeRef, DeviceAct, DeviceActDone, DeviceList, PairAsk, PairStep, RedeemAnswer, RedeemAsk,
-        },
+        ChildAct, Progress, Status,
+        devices::{CodeRef, DeviceAct, DeviceActDone, DeviceList, PairAsk, PairStep},
     },
     server::ControlSocket,
+    stand_in::StandIn,
 };
-
-struct StandIn {
-    changes: watch::Sender<u64>,
-}
-
-fn lines(of: &'static [&'static str]) -> Lines {
-    let (tx, rx) = mpsc::channel(of.len().max(1));
-    for line in of {
-        tx.try_send((*line).to_owned()).unwrap();
-    }
-    rx
-}
-
-impl DeviceDesk for StandIn {
-    fn pair(&self, ask: PairAsk) -> Pending<'_, Result<mpsc::Receiver<PairStep>, Problem>> {
-        let (tx, rx) = mpsc::channel(4);
-        tx.try_send(PairStep::Ended {
-            how: "expired".into(),
-            message: ask.scopes.join(","),
-        })
-        .unwrap();
-        Box::pin(async move { Ok(rx) })
-    }
-    fn redeem(&self, _: RedeemAsk) -> Pending<'_, Result<RedeemAnswer, Problem>> {
-        Box::pin(async { Err(Problem::new("wrong_code", "no")) })
-    }
-    fn cancel(&self, id: u64) -> Pending<'_, bool> {
-        Box::pin(async move { id == 7 })
-    }
-    fn list(&self) -> DeviceList {
-        DeviceList {
-            live_codes: 2,
-            ..DeviceList::default()
-        }
-    }
-    fn change(&self, act: DeviceAct) -> Pending<'_, Result<DeviceActDone, Problem>> {
-        Box::pin(async move {
-            match act {
-                DeviceAct::Revoke { device } => Err(Problem::new("unknown_device", device)),
-                _ => Ok(DeviceActDone {
-                    revoked: 3,
-                    ..DeviceActDone::default()
-                }),
-            }
-        })
-    }
-    fn audit(&self, _: usize, _: bool) -> Pending<'_, Result<Lines, Problem>> {
-        Box::pin(async { Ok(lines(&["{}"])) })
-    }
-}
-
-impl Operations for StandIn {
-    fn status(&self) -> Pending<'_, Status> {
-        let seq = *self.changes.borrow();
-        Box::pin(async move {
-            let mut status = Status::default();
-            status.daemon.state = "running".into();
-            status.hub.seq = seq;
-            status
-        })
-    }
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-    fn config(&self) -> serde_json::Value {
-        json!({"values": {}, "text": ""})
-    }
-    fn agents(&self) -> Pending<'_, serde_json::Value> {
-        Box::pin(async { json!([]) })
-    }
-    fn device_desk(&self) -> &dyn DeviceDesk {
-        self
-    }
-    fn act(&self, child: String, _: ChildAct) -> Pending<'_, Result<(), Problem>> {
-        Box::pin(async move {
-            let no =
-                Problem::new("unknown_child", format!("there is no child {child}")).remedy("redis or tunnel");
-            if child == "redis" { Ok(()) } else { Err(no) }
-        })
-    }
-    fn tunnel(&self, check: bool) -> Pending<'_, Result<TunnelReport, Problem>> {
-        Box::pin(async move {
-            let report = TunnelReport {
-                mode: "quick".into(),
-                trial: true,
-                ..TunnelReport::default()
-            };
-            if check {
-                Err(Problem::new("no_address", "no public address is known yet"))
-            } else {
-                Ok(report)
-            }
-        })
-    }
-    fn events(&self) -> Lines {
-        lines(&["{\"event\":\"task:created\"}"])
-    }
-    fn logs(&self, source: LogSource, _: usize, _: bool) -> Result<Lines, Problem> {
-        match source {
-            LogSource::Hub => Ok(lines(&["one", "two"])),
-            LogSource::Child(child) => Err(Problem::new("unknown_child", child)),
-        }
-    }
-    fn reload(&self) -> Pending<'_, Result<serde_json::Value, Problem>> {
-        Box::pin(async { Err(Problem::new("bad_config", "line 3: `prot` is no key")) })
-    }
-    fn stop(&self) {}
-    fn import(&self, _: PathBuf) -> mpsc::Receiver<Progress> {
-        let (tx, rx) = mpsc::channel(4);
-        tx.try_send(Progress::Working {
-            what: "tasks".into(),
-            done: 1,
-            total: Some(2),
-        })
-        .unwrap();
-        tx.try_send(Progress::Done {
-            report: json!({"tasks": 2}),
-        })
-        .unwrap();
-        rx
-    }
-    fn export(&self, dir: PathBuf) -> mpsc::Receiver<Progress> {
-        self.import(dir)
-    }
-    fn backup(&self, file: PathBuf) -> mpsc::Receiver<Progress> {
-        self.import(file)
-    }
-}
 
 struct Desk {
     path: PathBuf,
@@ -164,6 +34,7 @@ async fn open() -> Desk {
     socket.serve(
         Arc::new(StandIn {
             changes: changes.clone(),
+            lasting: true,
         }),
         &group,
     );

@@ -10,6 +10,7 @@ mod devices;
 mod doctor;
 mod exit;
 mod hub;
+mod mail;
 mod paint;
 mod pair;
 mod qr;
@@ -44,6 +45,7 @@ Examples:
   maestroctl answer sess_1 yes         answer an agent that waits for input
   maestroctl tunnel status --check     does the public address lead to this hub?
   maestroctl events -f | jq .event     what goes on, one JSON object a line
+  maestroctl mail list --session sess_1   what its agent was written
   maestroctl agent run --session sess_1 -- claude    run an agent that the hub looks after
   maestroctl pair                      a QR code for your phone
   maestroctl import ~/.maestro/data    take over from the Node server
@@ -88,6 +90,8 @@ enum Command {
     Agent(agent::AgentArgs),
     /// Agents, and which of them are alive
     Agents(agents::AgentsArgs),
+    /// Mail between agents: look at it, delete it
+    Mail(mail::MailArgs),
     /// Answer an agent that waits for input
     Answer(answer::AnswerArgs),
     /// Events as they happen
@@ -193,6 +197,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Stop(args) => child::run(&context, args, ChildAct::Stop).await,
         Command::Restart(args) => child::run(&context, args, ChildAct::Restart).await,
         Command::Agents(args) => agents::run(&context, args).await,
+        Command::Mail(args) => mail::run(&context, args).await,
         Command::Answer(args) => answer::run(&context, args).await,
         Command::Events(args) => streams::events(&context, args).await,
         Command::Pair(args) => pair::run(&context, args).await,

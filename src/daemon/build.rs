@@ -22,9 +22,9 @@ use crate::hub::{
     listen::{self, Connections, Listener},
 };
 use crate::locks::{LocalLocks, RedisLocks};
-use crate::mail::{self, EmbeddedMailbox};
+use crate::mail::{CHAPTER as MAIL, EmbeddedMailbox};
 use crate::manifest::Generator;
-use crate::ports::{Clock, Locks};
+use crate::ports::{Clock, Locks, Mailbox};
 use crate::presence::{self, Agents, Reconciler};
 use crate::redis_link::RedisLink;
 use crate::service::{lock::DirLock, rlimit};
@@ -37,6 +37,7 @@ use super::{
     exit::StartError,
     greeting::Greeting,
     ingress::Ingress,
+    mail::{self, MailHouse},
     operator::{Child, Fixed, Operator, Stock},
     redis,
     server_url::ServerUrl,
@@ -70,18 +71,38 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         settings::manifests(&config),
         settings::surroundings(&config, &url),
     ));
-    let stock = keeping.stock();
     let choice = redis::Choice::make(&config, redis::server(&config));
     let way = redis::way(&config, &choice)?;
     let (background, desk) = (TaskGroup::default(), TaskGroup::default());
     let link = way.as_ref().map(|way| RedisLink::open(way.clone(), &background));
-    if let Some(link) = &link {
-        keeping.exchange(&config, link, &background);
-    }
+    let exchange = link
+        .as_ref()
+        .map(|link| keeping.exchange(&config, &choice, link, &background));
+    let children = TaskGroup::default();
+    let mail = MailHouse::open(
+        mail::Ground {
+            config: &config,
+            owner: &ground.owner,
+            choice: &choice,
+            way: way.as_ref(),
+            link: link.as_ref(),
+            embedded: keeping.mail.clone(),
+            waiters: keeping.mail_waiters.clone(),
+            store: Arc::new(keeping.store.clone()),
+            clock: keeping.clock.clone(),
+            resyncs: exchange.as_ref().map(Exchange::resyncs),
+            children: &children,
+        },
+        &background,
+    )?;
+    let stock = Stock {
+        store: keeping.store.clone(),
+        mail: mail.archive(),
+    };
     let claims = keeping.claims(&config, link.as_ref());
     let (agents, presence) = keeping.presence(&config, &facts).unzip();
     let devices = doors::devices(&config, keeping.db.clone(), keeping.clock.clone(), &background)?;
-    let hub = keeping.hub(&config, manifests.clone(), facts, agents, claims);
+    let hub = keeping.hub(&config, manifests.clone(), facts, mail.mailbox(), agents, claims);
     let hub = hub.with_devices(devices);
     if choice == redis::Choice::Managed {
         // Before anybody can ask: there is no moment at which it looks ready without it.
@@ -110,7 +131,6 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         Some(way) => reconciler.over(Arc::new(redis::presence(&config, way, &background))),
         None => reconciler,
     });
-    let children = TaskGroup::default();
     let (transitions, seen) = broadcast::channel(TRANSITIONS);
     let redis = match choice {
         redis::Choice::Managed => {
@@ -128,6 +148,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         owner: ground.owner.to_string(),
         started_at: hub.app().now().0,
         redis: redis_told,
+        link: link.clone(),
         ingress: ingress.standing(),
         public_url: tunnel.public_url(),
     };
@@ -140,6 +161,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let (operator, orders) = Operator::new(
         hub.clone(),
         stock.clone(),
+        mail,
         operated.collect(),
         tunnel.clone(),
         fixed,
@@ -184,7 +206,7 @@ struct Keeping {
     input_waiters: Arc<InputWaiters>,
     db: Database,
     store: store::Embedded,
-    mail: Arc<EmbeddedMailbox>,
+    mail: EmbeddedMailbox,
 }
 
 impl Keeping {
@@ -193,7 +215,7 @@ impl Keeping {
         let bus = Local::new();
         let mail_waiters = Arc::new(MailWaiters::default());
         let input_waiters = Arc::new(InputWaiters::default());
-        let chapters = [store::CHAPTER, mail::CHAPTER, presence::CHAPTER, access::CHAPTER];
+        let chapters = [store::CHAPTER, MAIL, presence::CHAPTER, access::CHAPTER];
         let db = Database::open(&config.data_dir.join(STORE), &chapters)?;
         let outbox = Outbox::default();
         let heard = input_waiters.behind(mail_waiters.behind(Arc::new(bus.clone())));
@@ -202,7 +224,7 @@ impl Keeping {
         bus.replay().begin(store.epoch(), store.seq());
         Ok(Self {
             store,
-            mail: Arc::new(EmbeddedMailbox::new(db.clone(), clock.clone())),
+            mail: EmbeddedMailbox::new(db.clone(), clock.clone()),
             db,
             clock,
             bus,
@@ -212,23 +234,23 @@ impl Keeping {
         })
     }
 
-    fn stock(&self) -> Stock {
-        Stock {
-            store: self.store.clone(),
-            mail: self.mail.clone(),
-        }
-    }
-
     /// Hubs that share a Redis tell each other what happens.
-    fn exchange(&self, config: &Config, link: &RedisLink, tasks: &TaskGroup) {
+    fn exchange(
+        &self,
+        config: &Config,
+        choice: &redis::Choice,
+        link: &RedisLink,
+        tasks: &TaskGroup,
+    ) -> Exchange {
         let parties = Parties {
             link: link.clone(),
             prefix: config.redis.key_prefix.as_str().to_owned(),
             outbox: self.outbox.clone(),
             store: Arc::new(self.store.clone()),
             epoch: self.store.epoch(),
+            shared: *choice == redis::Choice::External,
         };
-        Exchange::start(parties, tasks);
+        Exchange::start(parties, tasks)
     }
 
     /// Where leases are kept: with Redis, there and nowhere else, or two hubs would give away the same name.
@@ -251,13 +273,14 @@ impl Keeping {
         config: &Config,
         manifests: Arc<Generator>,
         facts: Facts,
+        mail: Arc<dyn Mailbox>,
         agents: Option<Agents>,
         locks: Arc<dyn Locks>,
     ) -> Hub {
         let clients = Clients::default();
         let app = App::new(Parts {
             store: Arc::new(self.store),
-            mail: self.mail,
+            mail,
             locks,
             mail_waiters: self.mail_waiters,
             input_waiters: self.input_waiters,

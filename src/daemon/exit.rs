@@ -69,6 +69,11 @@ pub enum StartError {
     /// Redis is not where it could be reached.
     #[error(transparent)]
     RedisAddress(#[from] SettingsError),
+    /// Mail is to be kept in redis, and there is none.
+    #[error(
+        "mail.backend is redis, and there is no redis: redis.url is not set and no redis-server is installed"
+    )]
+    MailWithoutRedis,
     /// Agents could not prove who they are.
     #[error(transparent)]
     AgentKey(#[from] KeyError),
@@ -86,6 +91,7 @@ impl StartError {
         match self {
             Self::Config(_)
             | Self::RedisAddress(_)
+            | Self::MailWithoutRedis
             | Self::Redis(RedisError::SocketPath { .. } | RedisError::PresenceKeys(_)) => Exit::Config,
             Self::Redis(RedisError::Password(..)) => Exit::CannotStart,
             Self::Bind(BindError::Taken(_)) => Exit::TryAgain,
@@ -115,6 +121,9 @@ impl StartError {
             )),
             Self::Config(_) => {
                 Some("`maestrod check` tries a configuration without starting anything".into())
+            }
+            Self::MailWithoutRedis => {
+                Some("install redis-server, set redis.url, or set mail.backend to auto".into())
             }
             Self::AgentKey(KeyError::Broken(path)) => Some(format!(
                 "put it back from a backup, or remove {} to make a new one: agents that are running have to be started \

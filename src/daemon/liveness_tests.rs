@@ -5,16 +5,17 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::{sync::watch, time::sleep};
 
-use crate::app::{App, Facts, InputWaiters, MailWaiters, Parts};
+use crate::app::{App, AppError, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::Local;
 use crate::clock::SystemClock;
 use crate::domain::{
@@ -22,7 +23,7 @@ use crate::domain::{
 };
 use crate::locks::LocalLocks;
 use crate::mail::{self, EmbeddedMailbox};
-use crate::ports::{Clock, ManifestError, Manifests, Pending};
+use crate::ports::{Clock, ManifestError, Manifests, Pending, PresenceError};
 use crate::presence::{self, Options, RedisRegistry};
 use crate::redis_link::{RedisLink, testbed::Server};
 use crate::shutdown::TaskGroup;
@@ -54,8 +55,12 @@ struct House {
 
 impl House {
     fn build(options: impl FnOnce(Options, &TaskGroup) -> Options) -> Self {
+        Self::by(Arc::new(SystemClock), options)
+    }
+
+    /// With another clock on the wall.
+    fn by(clock: Arc<dyn Clock>, options: impl FnOnce(Options, &TaskGroup) -> Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let chapters = [store::CHAPTER, mail::CHAPTER, presence::CHAPTER];
         let db = Database::open(&dir.path().join("maestro.db"), &chapters).unwrap();
         let store = store::Embedded::open(db.clone(), Arc::new(Local::new()), clock.clone()).unwrap();
@@ -343,5 +348,80 @@ async fn a_machine_that_slept_misses_nobody_and_one_ttl_later_those_who_stayed_a
     }
     let timeline = house.app.session(&stays).await.unwrap().timeline.len();
     assert_eq!(timeline, 1, "nothing was said of who stayed");
+    assert!(house.tasks.close(PATIENCE).await);
+}
+
+/// A clock on the wall that is set at will.
+#[derive(Default)]
+struct Wall(AtomicI64);
+
+impl Clock for Wall {
+    fn now(&self) -> Millis {
+        Millis(SystemClock.now().0 + self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_forward_or_back_misses_nobody_and_delays_no_verdict() {
+    let wall = Arc::new(Wall::default());
+    let house = House::by(wall.clone(), |options, _| options);
+    let stays = house.working("stays").await;
+    for (n, jump) in [86_400_000, -3 * 86_400_000].into_iter().enumerate() {
+        let goes = house.working(&format!("goes{n}")).await;
+        house.beat(&stays, "far").await;
+        house.beat(&goes, "far").await;
+        wall.0.fetch_add(jump, Ordering::SeqCst);
+        while house.head(&goes).status == "working" {
+            house.beat(&stays, "far").await;
+            sleep(BEAT / 10).await;
+        }
+        assert_eq!(house.head(&goes).status, "failed");
+        assert_eq!(house.head(&stays).status, "working");
+        assert_eq!(house.app.presence(&stays).unwrap().verdict, Verdict::Alive);
+    }
+    assert!(house.tasks.close(PATIENCE).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn among_ten_thousand_sessions_exactly_those_that_fell_silent_are_missed() {
+    let house = House::build(|options, _| options);
+    house.working("first").await; // and the project of all
+    for thousand in 0..10 {
+        let made = (0..1000).map(|n| {
+            let (house, id) = (&house, format!("s{thousand}_{n}"));
+            async move {
+                let id = house.working(&id).await;
+                // Half a minute is longer than all of this takes; who falls silent does so within it.
+                let beat = Beat {
+                    session: id,
+                    pid: None,
+                    host: Some("far".into()),
+                    started_at: Some(Millis(1)),
+                    ttl: Some(Duration::from_secs(if n % 100 == 0 { 1 } else { 3600 })),
+                    watch: false,
+                };
+                while let Err(error) = house.app.heartbeat(beat.clone()).await {
+                    // A thousand at once is more than may wait.
+                    assert!(
+                        matches!(error, AppError::Presence(PresenceError::Full)),
+                        "{error}"
+                    );
+                    sleep(Duration::from_millis(5)).await;
+                }
+            }
+        });
+        join_all(made).await;
+    }
+    let failed = || {
+        let heads = house.app.view().session_heads(None);
+        let failed = heads.iter().filter(|head| head.status == "failed");
+        failed.map(|head| head.id.to_string()).collect::<Vec<_>>()
+    };
+    house
+        .until("a hundred are missed", || failed().len() >= 100)
+        .await;
+    let failed = failed();
+    assert!(failed.len() == 100 && failed.iter().all(|id| id.ends_with("00") || id.ends_with("_0")));
+    assert_eq!(house.app.agent_counts()[&Verdict::Alive], 9900);
     assert!(house.tasks.close(PATIENCE).await);
 }

@@ -12,6 +12,7 @@ mod greeting;
 mod ingress;
 #[cfg(test)]
 mod liveness_tests;
+mod mail;
 mod operator;
 mod plan;
 mod redis;

@@ -2,6 +2,8 @@
 
 mod devices;
 mod log_lines;
+mod mail;
+mod redis_part;
 mod report;
 mod transfer;
 mod way_in;
@@ -25,13 +27,16 @@ use crate::access::PublicUrl;
 use crate::bus::{Bounds, Delivery, Kind};
 use crate::children::TUNNEL;
 use crate::config::Loaded;
-use crate::control::protocol::{ChildAct, LogSource, Problem, Progress, Status, TunnelReport};
+use crate::control::protocol::{ChildAct, LogSource, MailAsk, Problem, Progress, Status, TunnelReport};
 use crate::control::{DeviceDesk, LAST_STATUS, Lines, Operations, Pending};
 use crate::hub::Hub;
+use crate::redis_link::RedisLink;
 use crate::service::recent::Recent;
 use crate::shutdown::TaskGroup;
 use crate::supervisor::{Handle, Transition};
 use crate::tunnel::Tunnel;
+
+use super::mail::MailHouse;
 
 /// The status is written down at least this often, so that a dead daemon's last words have an age.
 const NOTE_PULSE: Duration = Duration::from_secs(60);
@@ -71,6 +76,8 @@ pub struct Fixed {
     pub ingress: Standing,
     /// Where the world finds us, once that is known. Closed: it is known already, or never will be.
     pub public_url: watch::Receiver<Option<PublicUrl>>,
+    /// The way to redis, if there is one.
+    pub link: Option<RedisLink>,
 }
 
 /// Answers operators. Clones share everything.
@@ -82,6 +89,7 @@ pub struct Operator {
 struct Inner {
     hub: Hub,
     stock: Stock,
+    mail: MailHouse,
     children: Vec<Child>,
     tunnel: Tunnel,
     fixed: Fixed,
@@ -96,6 +104,7 @@ impl Operator {
     pub fn new(
         hub: Hub,
         stock: Stock,
+        mail: MailHouse,
         children: Vec<Child>,
         tunnel: Tunnel,
         fixed: Fixed,
@@ -109,6 +118,7 @@ impl Operator {
                 inner: Arc::new(Inner {
                     hub,
                     stock,
+                    mail,
                     children,
                     tunnel,
                     fixed,
@@ -182,7 +192,10 @@ impl Operator {
 
 impl Operations for Operator {
     fn status(&self) -> Pending<'_, Status> {
-        Box::pin(std::future::ready(self.inner.status()))
+        Box::pin(async {
+            self.inner.mail.count().await;
+            self.inner.status()
+        })
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -200,6 +213,10 @@ impl Operations for Operator {
 
     fn device_desk(&self) -> &dyn DeviceDesk {
         self
+    }
+
+    fn mail(&self, ask: MailAsk) -> Pending<'_, Result<Value, Problem>> {
+        Box::pin(self.inner.mails(ask))
     }
 
     fn act(&self, child: String, act: ChildAct) -> Pending<'_, Result<(), Problem>> {

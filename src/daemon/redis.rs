@@ -96,12 +96,26 @@ pub async fn start(
     group: &TaskGroup,
     transitions: broadcast::Sender<Transition>,
 ) -> Result<Handle, RedisError> {
+    let handle = start_for_a_while(config, owner, group, transitions).await?;
+    follow(handle.health(), readiness.clone(), group);
+    Ok(handle)
+}
+
+/// As [`start`], and nobody's readiness depends on it.
+///
+/// # Errors
+/// What is configured cannot work.
+pub async fn start_for_a_while(
+    config: &Config,
+    owner: &Owner,
+    group: &TaskGroup,
+    transitions: broadcast::Sender<Transition>,
+) -> Result<Handle, RedisError> {
     let mut spec = redis_server(Arc::new(Redis::new(params(config))?));
     if matches!(owner.manager, Manager::Launchd { .. }) {
         spec.grouping = Grouping::Ours; // launchd sweeps our group when we die
     }
     let handle = supervise(spec, group, transitions);
-    follow(handle.health(), readiness.clone(), group);
     // A child's task that has ended has been told to: then nobody wants it to start.
     let _ended = handle.start().await;
     Ok(handle)

@@ -119,6 +119,12 @@ pub enum Event {
     MailDeleted { id: MailId, project: ProjectId },
     /// A fact of another hub, already in the contract's shape.
     Remote(Arc<Remote>),
+    /// `hub:resync` (ours): facts of other hubs were missed and cannot be had again. Whoever follows events by their
+    /// numbers reads everything anew; the raw protocol knows no such thing, so it is not sent there.
+    Resync {
+        /// For people.
+        reason: &'static str,
+    },
 }
 
 /// `session:spawn`: whoever owns terminals starts this program (EVENTS.md section 6).
@@ -320,6 +326,7 @@ impl Event {
             Self::MailReceived(_) => "mail:received",
             Self::MailDeleted { .. } => "mail:deleted",
             Self::Remote(remote) => &remote.name,
+            Self::Resync { .. } => "hub:resync",
         }
     }
 
@@ -360,7 +367,8 @@ impl Event {
             | Self::MemberArchived(_)
             | Self::MemberDeleted { .. }
             | Self::MailReceived(_)
-            | Self::MailDeleted { .. } => None,
+            | Self::MailDeleted { .. }
+            | Self::Resync { .. } => None,
         }
     }
 
@@ -399,7 +407,7 @@ impl Event {
             }
             Self::MailReceived(mail) => Some(mail.project_id.as_str()),
             Self::Remote(remote) => remote.project.as_deref(),
-            Self::SessionModalAction(_) | Self::SessionModalClosed(_) => None,
+            Self::SessionModalAction(_) | Self::SessionModalClosed(_) | Self::Resync { .. } => None,
         }
     }
 
@@ -484,6 +492,7 @@ impl Event {
                 out.extend_from_slice(&remote.data);
                 Ok(())
             }
+            Self::Resync { reason } => to_writer(out, &json!({"reason": reason})),
         }
     }
 }

@@ -4,9 +4,13 @@
 //! project, recipient, time. It does not decide who receives what, or wake anybody.
 
 mod archive;
+mod elsewhere;
 mod place;
+mod receipts;
 #[cfg(test)]
 mod tests;
+
+pub use elsewhere::Elsewhere;
 
 use std::sync::Arc;
 
@@ -18,7 +22,7 @@ use crate::domain::{Letter, Mail, MailId, Millis, ProjectId, SessionId};
 use crate::ports::{Clock, MailError, Mailbox, Once, Pending, Sending, Sent};
 use crate::sqlite::{Chapter, Database, SqliteError};
 
-use super::pen::Pen;
+use super::{pen::Pen, receipt::REMEMBERED};
 
 /// The tables of mail.
 pub const CHAPTER: Chapter = Chapter {
@@ -61,6 +65,16 @@ pub const CHAPTER: Chapter = Chapter {
         CREATE TABLE mail_name (name TEXT NOT NULL);
         INSERT INTO mail_name VALUES (lower(hex(randomblob(8))));
     ",
+        "
+        -- Places outside this file in which mail of this hub may lie.
+        CREATE TABLE mail_elsewhere (
+            kind    TEXT NOT NULL,
+            address TEXT NOT NULL,
+            login   INTEGER NOT NULL,
+            prefix  TEXT NOT NULL,
+            PRIMARY KEY (kind, address, prefix)
+        );
+    ",
     ],
 };
 
@@ -69,9 +83,6 @@ const INBOX: &str = "
     UNION ALL
     SELECT created_at, id, json FROM mail WHERE project = ?1 AND recipient IS NULL AND created_at > ?3
     ORDER BY created_at, id";
-
-/// How long a sending is remembered, in milliseconds.
-const REMEMBERED: i64 = 24 * 60 * 60 * 1000;
 
 /// Reads at once. Each occupies a thread that may block; thousands of waiters look into their inboxes together.
 const READS: usize = 4;

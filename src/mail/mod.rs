@@ -1,12 +1,16 @@
 //! Where mail is kept: embedded in the hub's own database, or in Redis Streams; and how it moves between the two.
 
 mod embedded;
+mod home;
 mod moving;
 mod pen;
+mod receipt;
 mod streams;
 #[cfg(test)]
 mod suite;
 
-pub use embedded::{CHAPTER, EmbeddedMailbox};
-pub use moving::{Home, Place, Stage};
+pub use embedded::{CHAPTER, Elsewhere, EmbeddedMailbox};
+pub use home::Home;
+pub use moving::{Place, Stage};
+pub use receipt::Receipt;
 pub use streams::StreamMailbox;

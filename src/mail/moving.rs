@@ -9,24 +9,16 @@
 //! | complete | all were copied, and found to be there | the source forgets exactly those |
 //!
 //! Copies are taken back because a mail may be deleted at its source before the move goes on; it must not come back. And
-//! the source forgets only what was moved: it may have been written to since, if it was used again meanwhile.
+//! the source forgets only what was moved: it may have been written to since, if it was used again meanwhile. Whoever
+//! turns round in the middle ends the interrupted move first, or its record would later speak of what is no longer so.
 
-use std::{sync::Arc, time::Duration};
+use crate::domain::{Mail, MailId, ProjectId};
+use crate::ports::{MailArchive, MailError, Mailbox, Pending};
 
-use tokio::{
-    sync::{RwLock, RwLockReadGuard},
-    time::timeout,
-};
-use tracing::info;
-
-use crate::domain::{Letter, Mail, MailId, Millis, ProjectId, SessionId};
-use crate::ports::{MailArchive, MailError, Mailbox, Once, Pending, Sending, Sent};
+use super::receipt::Receipt;
 
 /// Mails moved at once.
 const TOGETHER: usize = 500;
-
-/// How long somebody waits for the end of a move before being told to come back.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How far a move into a place has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +53,30 @@ pub trait Place: Mailbox + MailArchive {
     fn finish<'a>(&'a self, from: &'a str) -> Pending<'a, Result<(), MailError>>;
     /// Removes mails that are elsewhere now. Nothing is told of it.
     fn forget(&self, ids: Vec<MailId>) -> Pending<'_, Result<(), MailError>>;
+    /// What is not to be sent again, of the last day.
+    fn receipts(&self) -> Pending<'_, Result<Vec<Receipt>, MailError>>;
+    /// Remembers receipts of another place; those that are known already stay as they are.
+    fn keep(&self, receipts: Vec<Receipt>) -> Pending<'_, Result<(), MailError>>;
+    /// Sources of moves that were interrupted while copies came in. Of a place that others use too, none: they may be
+    /// at it.
+    fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>>;
+    /// The newest mails, of one project or of all, newest first.
+    fn newest<'a>(
+        &'a self,
+        project: Option<&'a ProjectId>,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>>;
+    /// How many mails are here.
+    fn count(&self) -> Pending<'_, Result<u64, MailError>>;
 }
 
 /// Moves everything from `source` to `place`, or goes on with a move that was interrupted; answers how many mails were
 /// moved. Nobody may change either of them meanwhile.
 pub(super) async fn carry(source: &dyn Place, place: &dyn Place) -> Result<usize, MailError> {
     let from = &*source.name().await?;
+    end_the_other_way(source, place).await?;
+    // First: a sending whose mail is here is known here. They lapse by themselves where they were.
+    place.keep(source.receipts().await?).await?;
     let mut moved = 0;
     loop {
         match place.stage(from).await? {
@@ -85,6 +95,19 @@ pub(super) async fn carry(source: &dyn Place, place: &dyn Place) -> Result<usize
         place.settle().await?;
         prove(source, place).await?;
         place.complete(from).await?;
+    }
+}
+
+/// Ends a move from `place` to `source` that was interrupted.
+async fn end_the_other_way(source: &dyn Place, place: &dyn Place) -> Result<(), MailError> {
+    let from = &*place.name().await?;
+    match source.stage(from).await? {
+        Stage::Nothing => Ok(()),
+        Stage::Receiving => source.undo(from).await,
+        Stage::Complete => {
+            place.forget(source.received(from).await?).await?;
+            source.finish(from).await
+        }
     }
 }
 
@@ -115,130 +138,6 @@ async fn prove(source: &dyn Place, place: &dyn Place) -> Result<(), MailError> {
             let text = format!("{} mails did not arrive; the old copy was kept", missing.len());
             return Err(MailError::Engine(text.into()));
         }
-    }
-}
-
-/// Where mail is kept now, if need be after it was moved there.
-pub struct Home {
-    place: Arc<dyn Place>,
-    /// Shared by those who use the place; true once it may be used.
-    open: RwLock<bool>,
-}
-
-impl Home {
-    /// In `place`, to which nothing has to be moved before it is used. Takes back what an interrupted move from `from`
-    /// had brought, so that nobody sees half of it.
-    pub async fn open(place: Arc<dyn Place>, from: Option<&str>) -> Result<Self, MailError> {
-        if let Some(from) = from
-            && place.stage(from).await? == Stage::Receiving
-        {
-            place.undo(from).await?;
-        }
-        let open = RwLock::new(true);
-        Ok(Self { place, open })
-    }
-
-    /// In `place`, which is not to be used before [`take_over`](Self::take_over) has succeeded once.
-    pub fn closed(place: Arc<dyn Place>) -> Self {
-        let open = RwLock::new(false);
-        Self { place, open }
-    }
-
-    /// Moves everything from `source` here while nobody else uses either; answers how many mails it were. If it fails, it
-    /// can be tried again, in this life of the daemon or the next.
-    pub async fn take_over(&self, source: &dyn Place) -> Result<usize, MailError> {
-        let mut open = self.open.write().await;
-        let moved = carry(source, &*self.place).await?;
-        *open = true;
-        if moved > 0 {
-            info!(mails = moved, "mail was moved to where it is kept now");
-        }
-        Ok(moved)
-    }
-
-    async fn enter(&self) -> Result<RwLockReadGuard<'_, bool>, MailError> {
-        let not_now = |reason: &str| MailError::Unavailable {
-            reason: reason.to_owned(),
-            retry_after_s: 1,
-        };
-        match timeout(PATIENCE, self.open.read()).await {
-            Ok(open) if *open => Ok(open),
-            Ok(_) => Err(not_now("what was kept elsewhere has not been moved yet")),
-            Err(_) => Err(not_now("mail is being moved")),
-        }
-    }
-}
-
-impl Mailbox for Home {
-    fn send(&self, sending: Sending) -> Pending<'_, Result<Sent, MailError>> {
-        Box::pin(async move {
-            let _open = self.enter().await?;
-            self.place.send(sending).await
-        })
-    }
-
-    fn sent<'a>(
-        &'a self,
-        letter: &'a Letter,
-        once: &'a Once,
-    ) -> Pending<'a, Result<Option<Vec<Arc<Mail>>>, MailError>> {
-        Box::pin(async move {
-            let _open = self.enter().await?;
-            self.place.sent(letter, once).await
-        })
-    }
-
-    fn get<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>> {
-        Box::pin(async move {
-            let _open = self.enter().await?;
-            self.place.get(id).await
-        })
-    }
-
-    fn inbox<'a>(
-        &'a self,
-        project: &'a ProjectId,
-        session: &'a SessionId,
-        since: Millis,
-    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
-        Box::pin(async move {
-            let _open = self.enter().await?;
-            self.place.inbox(project, session, since).await
-        })
-    }
-
-    fn thread<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Vec<Mail>, MailError>> {
-        Box::pin(async move {
-            let _open = self.enter().await?;
-            self.place.thread(id).await
-        })
-    }
-
-    fn delete<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>> {
-        Box::pin(async move {
-            let _open = self.enter().await?;
-            self.place.delete(id).await
-        })
-    }
-}
-
-impl MailArchive for Home {
-    fn put(&self, mails: Vec<Mail>) -> Pending<'_, Result<u64, MailError>> {
-        Box::pin(async move {
-            let _open = self.enter().await?;
-            self.place.put(mails).await
-        })
-    }
-
-    fn page<'a>(
-        &'a self,
-        after: Option<&'a MailId>,
-        most: usize,
-    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
-        Box::pin(async move {
-            let _open = self.enter().await?;
-            self.place.page(after, most).await
-        })
     }
 }
 

@@ -21,6 +21,12 @@ impl Pen {
         self.clock.now()
     }
 
+    /// A name that nobody else makes up.
+    pub(super) fn name(&self) -> String {
+        let noise = getrandom::u64().unwrap_or_default();
+        format!("{:x}{noise:016x}", self.now().0)
+    }
+
     /// Ids of mails of one instant, in order.
     pub(super) fn ids(&self, at: Millis, count: usize) -> Vec<MailId> {
         let mut serial = self.serial.lock().unwrap_or_else(PoisonError::into_inner);

@@ -28,7 +28,7 @@ pub use trouble::{LinkError, Trouble};
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
-use redis::{Cmd, FromRedisValue, Pipeline, RedisResult, aio::MultiplexedConnection};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::{
     sync::{Notify, watch},
     time::timeout,
@@ -102,8 +102,12 @@ impl RedisLink {
             .await
     }
 
-    /// Runs a pipeline.
+    /// Runs a pipeline. An empty one has an empty answer.
     pub async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, LinkError> {
+        if pipeline.is_empty() {
+            let nothing = redis::from_redis_value(Value::Array(Vec::new()));
+            return nothing.map_err(|error| LinkError::Command(error.to_string().into()));
+        }
         self.run(|mut line| async move { pipeline.query_async(&mut line).await })
             .await
     }

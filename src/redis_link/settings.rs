@@ -113,6 +113,26 @@ impl Settings {
         })
     }
 
+    /// Where it is, in the form [`Self::url`] reads, without user and password.
+    pub fn address(&self) -> String {
+        let info = self.client.get_connection_info();
+        let database = info.redis_settings().db();
+        match info.addr() {
+            ConnectionAddr::Unix(path) => format!("redis+unix://{}?db={database}", path.display()),
+            ConnectionAddr::Tcp(host, port) => format!("redis://{}:{port}/{database}", bracketed(host)),
+            ConnectionAddr::TcpTls { host, port, .. } => {
+                format!("rediss://{}:{port}/{database}", bracketed(host))
+            }
+            _ => String::new(), // nothing that an address leads to
+        }
+    }
+
+    /// True if we say who we are.
+    pub fn has_login(&self) -> bool {
+        let redis = self.client.get_connection_info().redis_settings();
+        redis.username().is_some() || redis.password().is_some()
+    }
+
     /// The same server, another logical database.
     pub fn database(mut self, number: u16) -> Self {
         let info = self.client.get_connection_info().clone();
@@ -143,9 +163,42 @@ impl Settings {
     }
 }
 
+fn bracketed(host: &str) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]"),
+        false => host.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_a_server_is_can_be_written_down_without_its_password() {
+        for (url, address, login) in [
+            ("redis://localhost", "redis://localhost:6379/0", false),
+            ("redis://user:secret@[::1]:6380/2", "redis://[::1]:6380/2", true),
+            (
+                "rediss://:secret@redis.example:6379",
+                "rediss://redis.example:6379/0",
+                true,
+            ),
+            (
+                "redis+unix:///run/r.sock?db=1&pass=secret",
+                "redis+unix:///run/r.sock?db=1",
+                true,
+            ),
+            ("unix:///run/r.sock", "redis+unix:///run/r.sock?db=0", false),
+        ] {
+            let settings = Settings::url(url).unwrap();
+            assert_eq!(
+                (settings.address(), settings.has_login()),
+                (address.to_owned(), login)
+            );
+            assert_eq!(Settings::url(address).unwrap().address(), address);
+        }
+    }
 
     #[test]
     fn every_kind_of_address_is_read() {

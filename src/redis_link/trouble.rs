@@ -75,6 +75,25 @@ impl Trouble {
         }
     }
 
+    /// What an operator can do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Unknown => "wait a moment",
+            Self::Unreachable(_) => "start it, or mend redis.url and restart maestrod",
+            Self::Silent => "its process is stopped or hung: continue it (kill -CONT) or restart it",
+            Self::Loading => "nothing: it answers as soon as it has read its data",
+            Self::Busy => {
+                "end the script there: redis-cli SCRIPT KILL, or SHUTDOWN NOSAVE if that is refused"
+            }
+            Self::Unauthenticated => "mend user and password in redis.url and restart maestrod",
+            Self::Forbidden(_) => "give our user these commands and our keys there: redis-cli ACL SETUSER",
+            Self::ReadOnly => "point redis.url at the primary and restart maestrod",
+            Self::OutOfMemory => "raise maxmemory there, or remove what nobody needs",
+            Self::Unsaved(_) => "free room on its disk; redis-cli INFO persistence tells more",
+            Self::Unsuitable(_) => "use Redis 6 or newer, or Valkey",
+        }
+    }
+
     /// What a server's error code stands for, if it is about the server and not about the command.
     fn from_code(code: &str, detail: &str) -> Option<Self> {
         Some(match code {

@@ -19,12 +19,14 @@
 pub mod daemon;
 pub mod http;
 pub mod place;
+pub mod redis;
 pub mod socket;
 pub mod tunnel;
 
 pub use daemon::{Daemon, Setup};
 pub use http::{Answer, Ask};
 pub use place::Place;
+pub use redis::Redis;
 pub use socket::Socket;
 pub use tunnel::Edge;
 

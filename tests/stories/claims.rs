@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{Daemon, Setup};
+use crate::harness::{Ask, Daemon, Setup, eventually};
 
 struct House {
     hub: Daemon,
@@ -94,4 +94,62 @@ async fn a_session_that_ends_in_whatever_way_gives_everything_back_at_once() {
         let next = house.session().await;
         house.claim(&one, &next).await.expect(200);
     }
+}
+
+#[tokio::test]
+async fn what_became_of_claims_is_counted_for_the_operator() {
+    let house = House::build().await;
+    let (one, two, three) = (house.task().await, house.task().await, house.task().await);
+    let (anna, berta, clara) = (
+        house.session().await,
+        house.session().await,
+        house.session().await,
+    );
+    house.claim(&one, &anna).await.expect(200);
+    house.claim(&one, &anna).await.expect(200);
+    house.claim(&one, &berta).await.expect(409);
+    let wish = json!({"sessionId": anna});
+    let path = format!("/api/tasks/{one}/claim");
+    house
+        .hub
+        .ask(Ask::new("DELETE", path).json(&wish))
+        .await
+        .expect(200);
+    house.claim(&one, &berta).await.expect(200);
+    let done = json!({"status": "completed"});
+    house
+        .hub
+        .patch(&format!("/api/sessions/{berta}"), done)
+        .await
+        .expect(200);
+    // Its agent dies.
+    house.claim(&two, &clara).await.expect(200);
+    let mut agent = std::process::Command::new("sleep")
+        .arg("600")
+        .spawn()
+        .expect("it starts");
+    let sign = json!({"pid": agent.id()});
+    house
+        .hub
+        .post(&format!("/api/sessions/{clara}/heartbeat"), sign)
+        .await
+        .expect(200);
+    agent.kill().expect("killed");
+    agent.wait().expect("ended");
+    // And one is forgotten.
+    let wish = json!({"sessionId": anna, "ttl": 1000});
+    house
+        .hub
+        .post(&format!("/api/tasks/{three}/claim"), wish)
+        .await
+        .expect(200);
+    let expected = json!({
+        "held": 0, "granted": 4, "renewed": 1, "refused": 1, "released": 1, "ended": 1, "died": 1, "expired": 1
+    });
+    eventually("all of it is counted", || async {
+        let told = house.hub.ctl(&["status", "--json"]).await;
+        let told: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+        (told["claims"] == expected).then_some(())
+    })
+    .await;
 }

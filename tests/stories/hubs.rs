@@ -1,117 +1,8 @@
 //! Hubs that share one Redis, and other programs that speak there: everybody hears everything once.
 
-use std::{
-    process::{Child, Command, Stdio},
-    time::Instant,
-};
-
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::harness::{Daemon, PATIENCE, Setup, eventually};
-
-/// A redis-server of nobody's, at a unix socket.
-struct Redis {
-    dir: TempDir,
-    child: Child,
-}
-
-impl Redis {
-    fn start() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("maestro-")
-            .tempdir_in("/tmp")
-            .unwrap();
-        let child = spawn(&dir);
-        let redis = Self { dir, child };
-        redis.wait();
-        redis
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn start_again(&mut self) {
-        self.child = spawn(&self.dir);
-        self.wait();
-    }
-
-    fn wait(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.line().is_err() {
-            assert!(Instant::now() < deadline, "redis-server does not answer");
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
-    }
-
-    fn url(&self) -> String {
-        format!("redis+unix://{}/s", self.dir.path().display())
-    }
-
-    fn line(&self) -> redis::RedisResult<redis::Connection> {
-        let mut line = redis::Client::open(self.url())?.get_connection_with_timeout(PATIENCE)?;
-        redis::cmd("PING").query::<String>(&mut line)?;
-        Ok(line)
-    }
-
-    /// Publishes, and says how many heard it.
-    fn publish(&self, event: &str, message: &Value) -> u64 {
-        redis::cmd("PUBLISH")
-            .arg(format!("maestro:events:{event}"))
-            .arg(message.to_string())
-            .query(&mut self.line().unwrap())
-            .unwrap()
-    }
-
-    /// Waits until so many hubs listen.
-    async fn until_heard_by(&self, hubs: u64) {
-        eventually("the hubs listen", || async {
-            (self.publish("test:anybody", &json!({"nothing": true})) == hubs).then_some(())
-        })
-        .await;
-    }
-
-    fn keys(&self, pattern: &str) -> Vec<String> {
-        redis::cmd("KEYS")
-            .arg(pattern)
-            .query(&mut self.line().unwrap())
-            .unwrap()
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn spawn(dir: &TempDir) -> Child {
-    let path = dir.path().display().to_string();
-    let socket = format!("{path}/s");
-    let _ = std::fs::remove_file(&socket);
-    Command::new("redis-server")
-        .args([
-            "--port",
-            "0",
-            "--unixsocket",
-            &socket,
-            "--dir",
-            &path,
-            "--save",
-            "",
-            // What it dumps can be searched.
-            "--rdbcompression",
-            "no",
-        ])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("redis-server is installed")
-}
+use crate::harness::{Daemon, PATIENCE, Redis, Setup, eventually};
 
 async fn hub(redis: &Redis) -> Daemon {
     let setup = Setup::new()
@@ -216,6 +107,52 @@ async fn while_redis_is_away_our_clients_hear_us_and_afterwards_the_others_do_ag
 }
 
 #[tokio::test]
+async fn who_follows_by_numbers_begins_anew_after_events_of_others_were_missed_and_raw_sockets_go_on() {
+    let redis = Redis::start();
+    let hub = hub(&redis).await;
+    redis.until_heard_by(1).await;
+    let before = hub.get("/api/events").await.expect(200);
+    let since = |from: &Value| {
+        let (epoch, seq) = (from["epoch"].as_str().unwrap().to_owned(), from["seq"].clone());
+        let path = format!("/api/events?epoch={epoch}&since={seq}");
+        let hub = &hub;
+        async move { hub.get(&path).await.expect(200) }
+    };
+    let mut socket = hub.listen().await;
+    let say = |seq: u64, before: u64| {
+        let event = json!({"sourceId": "x", "epoch": "e", "seq": seq, "prev": before, "data": {"n": seq}});
+        redis.publish("test:said", &event)
+    };
+    say(1, 0);
+    say(3, 2);
+    let reset = eventually("the gap is told", || async {
+        let told = since(&before).await;
+        told["reset"].is_object().then_some(told)
+    })
+    .await;
+    assert_eq!(
+        (&reset["reset"]["reason"], &reset["events"]),
+        (&json!("events of other hubs were missed since"), &json!([]))
+    );
+    say(4, 3);
+    eventually("from there on nothing is missing", || async {
+        let told = since(&reset).await;
+        assert!(told["reset"].is_null(), "{told}");
+        (told["events"].as_array().unwrap().last()?["data"]["n"] == 4).then_some(())
+    })
+    .await;
+    let heard = socket.arrived_names().await;
+    assert_eq!(heard, ["test:said", "test:said", "test:said"]);
+    // An outage of a redis that others use may have hidden something as well.
+    let before = hub.get("/api/events").await.expect(200);
+    let _cut: i64 = redis.ask("CLIENT KILL TYPE pubsub");
+    eventually("the outage is told", || async {
+        since(&before).await["reset"].is_object().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn claims_are_kept_in_redis_and_refused_while_it_is_away() {
     let mut redis = Redis::start();
     let hub = hub(&redis).await;
@@ -241,7 +178,7 @@ async fn claims_are_kept_in_redis_and_refused_while_it_is_away() {
     redis.kill();
     let refused = hub.post(&path, wish.clone()).await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
-    redis.start_again();
+    redis.wipe();
     let second = eventually("claims are given again", claimed).await;
     assert!(
         second > first,
@@ -250,6 +187,50 @@ async fn claims_are_kept_in_redis_and_refused_while_it_is_away() {
     let path = format!("/api/sessions/{}", session.as_str().unwrap());
     hub.patch(&path, json!({"status": "completed"})).await.expect(200);
     assert_eq!(redis.keys("maestro:lock:*"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn with_locks_switched_off_claims_are_this_hubs_own_and_numbers_grow_when_switched_back() {
+    let redis = Redis::start();
+    let setup = Setup::new()
+        .without_env("REDIS_ENABLED")
+        .env("REDIS_URL", redis.url());
+    let mut last = 0;
+    let mut task = None;
+    for (locks, keys) in [(true, 1), (false, 0), (true, 1)] {
+        let config = format!("[locks]\nenabled = {locks}\n");
+        let mut hub = setup.clone().config(&config).start().await;
+        let project = project(&hub).await;
+        let wish = json!({"projectId": project, "title": "T"});
+        let path = match &task {
+            Some(path) => path,
+            None => {
+                let made = hub.post("/api/tasks", wish).await.expect(201)["id"].clone();
+                task.insert(format!("/api/tasks/{}/claim", made.as_str().unwrap()))
+            }
+        };
+        let wish = json!({"projectId": project, "taskIds": []});
+        let one = hub.post("/api/sessions", wish.clone()).await.expect(201)["id"].clone();
+        let two = hub.post("/api/sessions", wish).await.expect(201)["id"].clone();
+        let fence = eventually("the claim is given", || async {
+            let answer = hub.post(path, json!({"sessionId": one})).await;
+            (answer.status != 503).then(|| answer.expect(200)["claim"]["fence"].as_u64().unwrap())
+        })
+        .await;
+        assert!(fence > last, "{fence} after {last}");
+        last = fence;
+        hub.post(path, json!({"sessionId": two})).await.expect(409);
+        assert_eq!(redis.keys("maestro:lock:*").len(), keys, "locks: {locks}");
+        let session = format!("/api/sessions/{}", one.as_str().unwrap());
+        hub.patch(&session, json!({"status": "completed"}))
+            .await
+            .expect(200);
+        hub.post(path, json!({"sessionId": two})).await.expect(200);
+        hub.delete(&format!("/api/sessions/{}", two.as_str().unwrap()))
+            .await
+            .expect(200);
+        hub.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -344,6 +344,31 @@ async fn an_agent_that_takes_leave_is_not_missed() {
 }
 
 #[tokio::test]
+async fn presence_switched_off_and_on_again_loses_no_agent() {
+    let off = "[presence]\nenabled = false\n";
+    let mut hub = Setup::new().start().await;
+    let mut agents = Vec::new();
+    for _ in 0..2 {
+        let (id, agent) = (working(&hub).await, Agent::start());
+        beat(&hub, &id, json!({"pid": agent.pid()})).await;
+        agents.push((id, agent));
+    }
+    hub.stop().await;
+    let on = hub.setup().clone();
+    let mut hub = on.clone().config(off).start().await;
+    agents[0].1.die();
+    for (id, _) in &agents {
+        assert_eq!(session(&hub, id).await["status"], "working", "nobody looks");
+    }
+    hub.stop().await;
+    let hub = on.start().await;
+    until_status(&hub, &agents[0].0, "failed").await;
+    assert_eq!(session(&hub, &agents[1].0).await["status"], "working");
+    agents[1].1.die();
+    until_status(&hub, &agents[1].0, "failed").await;
+}
+
+#[tokio::test]
 async fn a_hub_without_presence_answers_heartbeats_and_misses_nobody() {
     let hub = Setup::new().config("[presence]\nenabled = false\n").start().await;
     let (id, agent) = (working(&hub).await, Agent::start());

@@ -83,9 +83,12 @@ impl Envelope<'_> {
     }
 }
 
+/// What a hub says of itself is nobody else's to say.
+const OWN: &str = "hub:";
+
 fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-' | '.');
-    !text.is_empty() && text.len() <= LONGEST_NAME && text.chars().all(plain)
+    !text.is_empty() && text.len() <= LONGEST_NAME && text.chars().all(plain) && !text.starts_with(OWN)
 }
 
 /// EVENTS.md section 3, for those who do not say it themselves.
@@ -150,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_name_that_would_break_a_frame_is_not_listened_to() {
-        for name in ["", "a\",\"x\":\"", "a b", &"x".repeat(129)] {
+        for name in ["", "hub:resync", "a\",\"x\":\"", "a b", &"x".repeat(129)] {
             assert!(remote(name, &json!({"data": 1})).is_none(), "{name}");
         }
     }

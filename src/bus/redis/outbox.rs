@@ -100,8 +100,8 @@ impl Outbox {
 
 impl State {
     fn push(&mut self, event: &Arc<Published>) {
-        if matches!(event.event, Event::Remote(_)) {
-            return; // heard from others: they have it
+        if matches!(event.event, Event::Remote(_) | Event::Resync { .. }) {
+            return; // heard from others, or not: that is no news of ours
         }
         self.bytes += weight(&event.event);
         self.waiting.push_back(event.clone());

@@ -6,28 +6,23 @@ use serde_json::Value;
 
 use crate::bus::Kind;
 use crate::control::protocol::{
-    AgentCounts, Component, Daemon, Hub as HubFacts, LastExit, Places, State, Status, VERSION, Warning,
+    AgentCounts, Claims, Component, Daemon, Hub as HubFacts, LastExit, Places, State, Status, VERSION,
+    Warning,
 };
 use crate::domain::Verdict;
 use crate::ports::Clock;
 use crate::supervisor::{self, ChildStatus};
 
-use super::{Child, Inner, way_in};
+use super::{Child, Inner, redis_part, way_in};
 
 impl Inner {
     pub(super) fn status(&self) -> Status {
         let at = crate::clock::SystemClock.now().0;
-        let mut components = vec![self.hub_part(), self.store_part()];
+        let mail = self.mail.part(self.fixed.started_at);
+        let mut components = vec![self.hub_part(), self.store_part(), mail];
         components.extend(self.children.iter().map(child_part));
-        if !self.children.iter().any(|child| child.name == "redis") {
-            let detail = self.fixed.redis.clone();
-            components.push(Component {
-                name: "redis".into(),
-                state: State::Off,
-                detail,
-                ..Component::default()
-            });
-        }
+        let told = self.fixed.redis.as_str();
+        redis_part::complete(&mut components, told, self.fixed.link.as_ref(), at);
         components.push(self.fixed.ingress.component());
         components.push(way_in::component(&self.tunnel.seen()));
         Status {
@@ -46,6 +41,8 @@ impl Inner {
             },
             agents: self.agent_counts(),
             devices: self.device_counts(),
+            mail: self.mail.told(),
+            claims: self.claims(),
             places: self.places(),
         }
     }
@@ -97,6 +94,7 @@ impl Inner {
         for (part, why) in self.hub.readiness().missing() {
             warnings.push(warning("not_ready", format!("{part}: {why}"), None));
         }
+        warnings.extend(self.mail.warnings());
         let empty = self.hub.app().view().projects().is_empty();
         if empty && super::super::settings::has_node_data(&loaded.config.data_dir) {
             let remedy = format!(
@@ -178,6 +176,20 @@ impl Inner {
     pub(super) fn agents(&self) -> Value {
         // Texts and numbers only: that can always be written.
         serde_json::to_value(self.hub.app().agents()).unwrap_or_default()
+    }
+
+    fn claims(&self) -> Claims {
+        let counts = self.hub.app().claim_counts();
+        Claims {
+            held: counts.held,
+            granted: counts.granted,
+            renewed: counts.renewed,
+            refused: counts.refused,
+            released: counts.released,
+            ended: counts.ended,
+            died: counts.died,
+            expired: counts.expired,
+        }
     }
 
     fn agent_counts(&self) -> AgentCounts {

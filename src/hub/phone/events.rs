@@ -48,6 +48,7 @@ pub fn scope(event: &Event) -> Scope {
         | Event::MemberUpdated(_)
         | Event::MemberArchived(_)
         | Event::MemberDeleted { .. }
+        | Event::Resync { .. }
         | Event::Remote(_) => Scope::View,
     }
 }
@@ -91,6 +92,7 @@ pub fn data(event: &Event) -> Option<Value> {
             "senderSessionId": prompt.sender_session_id, "timestamp": prompt.timestamp,
         })),
         Event::SessionInputAnswered { answered, .. } => shown(&**answered),
+        Event::Resync { reason } => Some(json!({"reason": reason})),
         Event::NotifyTaskCompleted(task) | Event::NotifyTaskFailed(task) | Event::NotifyTaskBlocked(task) => {
             Some(json!({"taskId": task.id, "title": cut(&task.title)}))
         }

@@ -2,15 +2,15 @@
 
 use rusqlite::OptionalExtension;
 
-use crate::domain::{Mail, MailId};
-use crate::mail::{Place, Stage};
+use crate::domain::{Mail, MailId, ProjectId};
+use crate::mail::{Place, Receipt, Stage};
 use crate::ports::{MailError, Pending};
 
-use super::{EmbeddedMailbox, Failure, archive::take_in, find};
+use super::{EmbeddedMailbox, Failure, archive::take_in, collect, find};
 
 impl EmbeddedMailbox {
     /// Durable when it answers.
-    fn change(
+    pub(super) fn change(
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> Result<(), Failure> + Send + 'static,
     ) -> Pending<'_, Result<(), MailError>> {
@@ -125,5 +125,43 @@ impl Place for EmbeddedMailbox {
             }
             Ok(())
         })
+    }
+
+    fn receipts(&self) -> Pending<'_, Result<Vec<Receipt>, MailError>> {
+        Box::pin(self.list_receipts())
+    }
+
+    fn keep(&self, receipts: Vec<Receipt>) -> Pending<'_, Result<(), MailError>> {
+        Box::pin(self.keep_receipts(receipts))
+    }
+
+    fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>> {
+        Box::pin(self.read(|db| {
+            let mut statement = db.prepare("SELECT source FROM mail_move WHERE NOT complete")?;
+            let sources = statement.query_map([], |row| row.get(0))?;
+            Ok(sources.collect::<rusqlite::Result<_>>()?)
+        }))
+    }
+
+    fn newest<'a>(
+        &'a self,
+        project: Option<&'a ProjectId>,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
+        let project = project.map(ToString::to_string);
+        Box::pin(self.read(move |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT created_at, id, json FROM mail WHERE ?1 IS NULL OR project = ?1
+                 ORDER BY created_at DESC, id DESC LIMIT ?2",
+            )?;
+            collect(statement.query((project, u32::try_from(most).unwrap_or(u32::MAX)))?)
+        }))
+    }
+
+    fn count(&self) -> Pending<'_, Result<u64, MailError>> {
+        Box::pin(self.read(|db| {
+            let count: i64 = db.query_row("SELECT count(*) FROM mail", [], |row| row.get(0))?;
+            Ok(u64::try_from(count).unwrap_or(0))
+        }))
     }
 }

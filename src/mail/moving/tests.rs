@@ -2,15 +2,20 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use tempfile::TempDir;
 
+use crate::domain::{Letter, Millis, SessionId};
 use crate::mail::{
-    CHAPTER, EmbeddedMailbox, StreamMailbox,
+    CHAPTER, EmbeddedMailbox, Home, StreamMailbox,
     suite::{Hand, letter, project, sending, session, to},
 };
+use crate::ports::{Once, Sending, Sent};
 use crate::redis_link::{
     RedisLink,
     testbed::{PATIENCE as LONG, Server},
@@ -118,6 +123,25 @@ impl Place for Fragile {
     }
     fn forget(&self, ids: Vec<MailId>) -> Pending<'_, Result<(), MailError>> {
         self.step(move |place| place.forget(ids))
+    }
+    fn receipts(&self) -> Pending<'_, Result<Vec<Receipt>, MailError>> {
+        self.step(move |place| place.receipts())
+    }
+    fn keep(&self, receipts: Vec<Receipt>) -> Pending<'_, Result<(), MailError>> {
+        self.step(move |place| place.keep(receipts))
+    }
+    fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>> {
+        self.place.unfinished()
+    }
+    fn newest<'a>(
+        &'a self,
+        project: Option<&'a ProjectId>,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
+        self.place.newest(project, most)
+    }
+    fn count(&self) -> Pending<'_, Result<u64, MailError>> {
+        self.place.count()
     }
 }
 
@@ -227,6 +251,120 @@ async fn a_move_out_of_redis_interrupted_at_any_step_goes_on_and_ends_complete()
     }
 }
 
+/// Interrupts the move at every step in turn, and goes back; and then there once more.
+async fn survives_turning_round_anywhere(source: Arc<dyn Place>, place: Arc<dyn Place>, after: bool) {
+    let mut interrupted_at = 0;
+    loop {
+        interrupted_at += 1;
+        let mut expected = fill(&*source).await;
+        let steps = Arc::new(AtomicI64::new(interrupted_at));
+        let fragile = |place: &Arc<dyn Place>| Fragile {
+            place: place.clone(),
+            steps: steps.clone(),
+            after,
+        };
+        let cut = carry(&fragile(&source), &fragile(&place)).await.is_err();
+        // On the way back it is interrupted as well, and somebody deletes and sends there in between.
+        steps.store(interrupted_at, Ordering::SeqCst);
+        let _cut_too = carry(&fragile(&place), &fragile(&source)).await;
+        carry(&*place, &*source).await.unwrap();
+        assert!(all(&*place).await.is_empty());
+        assert!(
+            all(&*source).await == expected,
+            "back, interrupted at {interrupted_at}, {after}"
+        );
+        let deleted = expected.pop_first().unwrap().0;
+        source.delete(&deleted).await.unwrap();
+        carry(&*source, &*place).await.unwrap();
+        assert!(all(&*source).await.is_empty());
+        assert!(
+            all(&*place).await == expected,
+            "there, interrupted at {interrupted_at}, {after}"
+        );
+        for (at, from) in [(&source, &place), (&place, &source)] {
+            let from = from.name().await.unwrap();
+            assert_eq!(at.stage(&from).await.unwrap(), Stage::Nothing);
+        }
+        place.forget(expected.into_keys().collect()).await.unwrap();
+        if !cut {
+            assert!(interrupted_at > 10, "so few steps?");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_turns_round_in_the_middle_of_a_move_loses_nothing_either() {
+    let (dir, server, tasks) = (TempDir::new().unwrap(), Server::start(), TaskGroup::default());
+    for after in [false, true] {
+        survives_turning_round_anywhere(embedded(&dir, "a"), embedded(&dir, "b"), after).await;
+    }
+    survives_turning_round_anywhere(embedded(&dir, "c"), streams(&server, &tasks).await, true).await;
+}
+
+#[tokio::test]
+async fn from_a_redis_that_others_use_too_only_our_own_projects_mail_is_taken() {
+    let (dir, server, tasks) = (TempDir::new().unwrap(), Server::start(), TaskGroup::default());
+    let link = RedisLink::open(server.settings(), &tasks);
+    link.until_up(LONG).await.unwrap();
+    let shared = StreamMailbox::new(link, "maestro:mail:", Arc::new(Hand::default())).without_syncing();
+    shared.settle_in("we").await.unwrap();
+    assert!(!shared.is_shared("we").await.unwrap());
+    shared.settle_in("they").await.unwrap();
+    assert!(shared.is_shared("we").await.unwrap());
+    let ours = fill(&shared).await;
+    let theirs = Letter {
+        project_id: project("theirs"),
+        ..letter()
+    };
+    shared.send(to(theirs, &["b"])).await.unwrap();
+    let home = embedded(&dir, "a");
+    let part = shared.clone().of_projects(|id| *id == project("p"));
+    assert_eq!(part.count().await.unwrap(), ours.len() as u64);
+    assert_eq!(carry(&part, &*home).await.unwrap(), ours.len());
+    shared.move_out("we").await.unwrap();
+    assert_eq!(all(&*home).await, ours);
+    assert_eq!(shared.count().await.unwrap(), 1);
+    assert!(!shared.is_shared("they").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_sending_is_known_after_the_move_as_before_it() {
+    let (dir, server, tasks) = (TempDir::new().unwrap(), Server::start(), TaskGroup::default());
+    let (embedded, streams) = (embedded(&dir, "a"), streams(&server, &tasks).await);
+    let first = embedded.send(to(letter(), &["b"])).await.unwrap().mails[0].clone();
+    let reply = Letter {
+        reply_to_mail_id: Some(first.id.clone()),
+        ..letter()
+    };
+    let keyed = |letter: Letter, key: &str| Sending {
+        once: Some(Once {
+            key: crate::domain::SendKey::parse(key).unwrap(),
+            fingerprint: [7; 32],
+        }),
+        ..sending(letter, &[Some("b"), None])
+    };
+    let mut sent = Vec::new();
+    for (letter, key) in [(letter(), "k:1"), (reply, "k2")] {
+        let mails = embedded.send(keyed(letter.clone(), key)).await.unwrap().mails;
+        sent.push((letter, key, mails));
+    }
+    let places = [&embedded, &streams, &embedded];
+    for way in places.windows(2) {
+        carry(&**way[0], &**way[1]).await.unwrap();
+        assert_eq!(way[1].receipts().await.unwrap().len(), 2);
+        for (letter, key, mails) in &sent {
+            let again = way[1].send(keyed(letter.clone(), key)).await.unwrap();
+            assert!(again.repeated, "{key}");
+            assert_eq!(again.mails, *mails);
+        }
+        let mut other = keyed(letter(), "k2");
+        other.once.as_mut().unwrap().fingerprint = [8; 32];
+        let refused = way[1].send(other).await.map(drop).unwrap_err();
+        assert!(matches!(refused, MailError::KeyReused), "{refused:?}");
+    }
+}
+
 #[tokio::test]
 async fn there_and_back_nothing_changes() {
     let (dir, server, tasks) = (TempDir::new().unwrap(), Server::start(), TaskGroup::default());
@@ -241,11 +379,23 @@ async fn there_and_back_nothing_changes() {
     let shown = inbox(embedded.clone()).await;
     assert_eq!(carry(&*embedded, &*streams).await.unwrap(), before.len());
     assert_eq!(inbox(streams.clone()).await, shown);
+    let newest = |place: Arc<dyn Place>, of: Option<&'static str>| async move {
+        let of = of.map(project);
+        place.newest(of.as_ref(), 3).await.unwrap()
+    };
+    let first = newest(streams.clone(), None).await;
+    let mut by_time: Vec<Mail> = before.values().cloned().collect();
+    by_time.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+    assert_eq!(first, by_time[..3]);
+    assert_eq!(newest(streams.clone(), Some("p")).await, first);
+    assert_eq!(newest(streams.clone(), Some("q")).await, []);
     let thread = shown.last().unwrap().thread_id.clone();
     assert_eq!(streams.thread(&thread).await.unwrap().len(), 2);
     assert_eq!(carry(&*streams, &*embedded).await.unwrap(), before.len());
     assert_eq!(all(&*embedded).await, before);
     assert_eq!(inbox(embedded.clone()).await, shown);
+    assert_eq!(newest(embedded.clone(), Some("p")).await, first);
+    assert_eq!(newest(embedded.clone(), Some("q")).await, []);
     assert_eq!(
         carry(&*streams, &*embedded).await.unwrap(),
         0,
@@ -264,13 +414,16 @@ async fn a_home_that_waits_for_its_mail_says_so_and_opens_when_it_came() {
     let dir = TempDir::new().unwrap();
     let (old, new) = (embedded(&dir, "a"), embedded(&dir, "b"));
     let before = fill(&*old).await;
-    let home = Home::closed(new);
+    let home = Home::closed(new).impatient();
     let refused = home.get(before.keys().next().unwrap()).await;
     assert!(
         matches!(refused, Err(MailError::Unavailable { .. })),
         "{refused:?}"
     );
-    assert_eq!(home.take_over(&*old).await.unwrap(), before.len());
+    assert_eq!(home.take_in(&*old).await.unwrap(), before.len());
+    assert!(home.get(before.keys().next().unwrap()).await.is_err(), "not yet");
+    home.open().await.unwrap();
+    assert_eq!(home.count().await.unwrap(), before.len() as u64);
     for (id, mail) in before {
         assert_eq!(home.get(&id).await.unwrap(), Some(mail));
     }
@@ -285,9 +438,11 @@ async fn a_home_shows_nothing_of_a_move_that_was_broken_off() {
     new.receive(&from, before.values().take(3).cloned().collect())
         .await
         .unwrap();
-    let home = Home::open(new, Some(&from)).await.unwrap();
+    let home = Home::closed(new);
+    home.open().await.unwrap();
     assert_eq!(home.page(None, 10).await.unwrap(), []);
-    assert_eq!(home.take_over(&*old).await.unwrap(), before.len());
+    assert_eq!(home.take_in(&*old).await.unwrap(), before.len());
+    assert_eq!(home.page(None, 100).await.unwrap().len(), before.len());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use redis::Script;
 
-use crate::domain::{Letter, Mail, MailId};
+use crate::domain::{Letter, Mail, MailId, ProjectId};
 use crate::ports::{MailArchive, MailError, Pending};
 
 use super::{StreamMailbox, unavailable};
@@ -73,11 +73,8 @@ impl StreamMailbox {
     /// The `most` smallest ids after `after`, of all projects. There is no index by id: it would be paid for by every
     /// mail, and this is asked for when mail moves only.
     async fn ids(&self, after: Option<&MailId>, most: usize) -> Result<Vec<MailId>, MailError> {
-        let mut command = redis::cmd("HKEYS");
-        command.arg(self.key("clock"));
-        let projects: Vec<String> = self.shared.link.query(&command).await.map_err(unavailable)?;
         let mut ids = BTreeSet::new();
-        for project in projects {
+        for project in self.projects().await? {
             let mut command = redis::cmd("ZRANGE");
             command.arg(self.key(format!("project:{project}"))).arg(0).arg(-1);
             let found: Vec<String> = self.shared.link.query(&command).await.map_err(unavailable)?;
@@ -91,6 +88,19 @@ impl StreamMailbox {
             }
         }
         Ok(ids.into_iter().collect())
+    }
+}
+
+impl StreamMailbox {
+    /// Those that ever had mail.
+    pub(super) async fn projects(&self) -> Result<Vec<ProjectId>, MailError> {
+        let mut command = redis::cmd("HKEYS");
+        command.arg(self.key("clock"));
+        let found: Vec<String> = self.shared.link.query(&command).await.map_err(unavailable)?;
+        let found = found.iter().filter_map(|project| ProjectId::parse(project).ok());
+        Ok(found
+            .filter(|project| self.only.as_ref().is_none_or(|only| only(project)))
+            .collect())
     }
 }
 

@@ -9,6 +9,8 @@
 //! | `clock` | a hash: the newest time each project's mail ever had |
 //! | `sent:<session>:<key>` | what a sending under this idempotency key made, for a day |
 //! | `moving:<source>`, `received:<source>` | the stage of a move into here; a hash of the mails it brought: the project of new ones, or '' |
+//! | `this:name` | the name of all this as a source |
+//! | `this:hubs` | a set: the hubs that keep their mail here |
 //!
 //! Every change is one script: all of it happens or nothing. A sending whose answer was lost is asked for again under the
 //! same ids, and one that the server gets to after its sender gave up is not carried out. An answer waits until the server
@@ -16,7 +18,9 @@
 //! hashes or trimmed from the streams by others is passed over.
 
 mod archive;
+mod hubs;
 mod place;
+mod receipts;
 mod reply;
 mod send;
 mod written;
@@ -45,10 +49,15 @@ const SYNC: Duration = Duration::from_millis(2500);
 /// Mails fetched with one round trip.
 const TOGETHER: usize = 500;
 
+/// Which projects.
+type Only = Arc<dyn Fn(&ProjectId) -> bool + Send + Sync>;
+
 /// A mailbox in Redis. Clones share it.
 #[derive(Clone)]
 pub struct StreamMailbox {
     shared: Arc<Shared>,
+    /// Of these projects alone it is moved and counted; all others have theirs here too.
+    only: Option<Only>,
 }
 
 struct Shared {
@@ -85,7 +94,14 @@ impl StreamMailbox {
                 patience: PATIENCE,
                 sync: SYNC,
             }),
+            only: None,
         }
+    }
+
+    /// The same mailbox, of which only the mail of some projects is counted and moved elsewhere.
+    pub fn of_projects(mut self, only: impl Fn(&ProjectId) -> bool + Send + Sync + 'static) -> Self {
+        self.only = Some(Arc::new(only));
+        self
     }
 
     /// For tests that are not about disks.

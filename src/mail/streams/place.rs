@@ -5,14 +5,27 @@ use std::collections::HashMap;
 use redis::{cmd, pipe};
 use tokio::time::sleep;
 
-use crate::domain::{Mail, MailId};
-use crate::mail::{Place, Stage};
+use crate::domain::{Mail, MailId, ProjectId};
+use crate::mail::{Place, Receipt, Stage};
 use crate::ports::{MailError, Pending};
 use crate::redis_link::LinkError;
 
 use super::{StreamMailbox, TOGETHER, unavailable};
 
 impl StreamMailbox {
+    /// Made up by the first who asks; it goes with the data.
+    async fn own_name(&self) -> Result<String, MailError> {
+        let key = self.key("this:name");
+        let (mut set, mut get) = (cmd("SET"), cmd("GET"));
+        set.arg(&key).arg(self.shared.pen.name()).arg("NX");
+        get.arg(&key);
+        let link = &self.shared.link;
+        link.query::<Option<String>>(&set).await.map_err(unavailable)?;
+        let name: Option<String> = link.query(&get).await.map_err(unavailable)?;
+        let name = name.ok_or_else(|| MailError::Engine("the name of the mail in redis is gone".into()))?;
+        Ok(format!("redis-{name}"))
+    }
+
     async fn read_stage(&self, from: &str) -> Result<Stage, MailError> {
         let mut command = cmd("GET");
         command.arg(self.key(format!("moving:{from}")));
@@ -83,6 +96,27 @@ impl StreamMailbox {
         self.shared.link.state().up().map(|up| up.server.run_id.clone())
     }
 
+    async fn last(&self, project: Option<&ProjectId>, most: usize) -> Result<Vec<Mail>, MailError> {
+        let projects = match project {
+            Some(project) => vec![project.clone()],
+            None => self.projects().await?,
+        };
+        let mut pipe = pipe();
+        for project in projects {
+            let key = self.key(format!("project:{project}"));
+            pipe.cmd("ZREVRANGE").arg(key).arg(0).arg(most).arg("WITHSCORES");
+        }
+        let found: Vec<Vec<(String, f64)>> = self.shared.link.pipeline(&pipe).await.map_err(unavailable)?;
+        let mut found: Vec<_> = found.into_iter().flatten().collect();
+        found.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| b.0.cmp(&a.0)));
+        let ids: Vec<MailId> = found
+            .iter()
+            .take(most)
+            .filter_map(|(id, _)| MailId::parse(id).ok())
+            .collect();
+        self.fetch(&ids).await
+    }
+
     async fn which_are_missing(&self, ids: &[MailId]) -> Result<Vec<MailId>, MailError> {
         let mut missing = Vec::new();
         for ids in ids.chunks(TOGETHER) {
@@ -100,7 +134,7 @@ impl StreamMailbox {
 
 impl Place for StreamMailbox {
     fn name(&self) -> Pending<'_, Result<String, MailError>> {
-        Box::pin(async { Ok("redis".into()) }) // nobody moves from one Redis to another
+        Box::pin(self.own_name())
     }
 
     fn stage<'a>(&'a self, from: &'a str) -> Pending<'a, Result<Stage, MailError>> {
@@ -152,6 +186,38 @@ impl Place for StreamMailbox {
                 .into_iter()
                 .map(|mail| (mail.id, mail.project_id.to_string()));
             self.remove_all(named).await.map(drop)
+        })
+    }
+
+    fn receipts(&self) -> Pending<'_, Result<Vec<Receipt>, MailError>> {
+        Box::pin(self.list_receipts())
+    }
+
+    fn keep(&self, receipts: Vec<Receipt>) -> Pending<'_, Result<(), MailError>> {
+        Box::pin(self.keep_receipts(receipts))
+    }
+
+    fn unfinished(&self) -> Pending<'_, Result<Vec<String>, MailError>> {
+        Box::pin(async { Ok(Vec::new()) }) // other hubs may be moving in
+    }
+
+    fn newest<'a>(
+        &'a self,
+        project: Option<&'a ProjectId>,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
+        Box::pin(self.last(project, most))
+    }
+
+    fn count(&self) -> Pending<'_, Result<u64, MailError>> {
+        Box::pin(async move {
+            let projects = self.projects().await?;
+            let mut pipe = pipe();
+            for project in projects {
+                pipe.cmd("ZCARD").arg(self.key(format!("project:{project}")));
+            }
+            let counts: Vec<u64> = self.shared.link.pipeline(&pipe).await.map_err(unavailable)?;
+            Ok(counts.iter().sum())
         })
     }
 }

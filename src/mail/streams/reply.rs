@@ -84,9 +84,9 @@ pub(super) struct Receipt {
     pub(super) fingerprint: String,
     /// By the sender's clock.
     pub(super) sent_at: Millis,
-    at: Millis,
-    thread: Option<MailId>,
-    mails: Vec<(MailId, Option<SessionId>)>,
+    pub(super) at: Millis,
+    pub(super) thread: Option<MailId>,
+    pub(super) mails: Vec<(MailId, Option<SessionId>)>,
 }
 
 impl Receipt {

@@ -9,13 +9,11 @@ use redis::Value;
 use tokio::time::{sleep, sleep_until};
 
 use crate::domain::{Letter, Mail, MailId, Millis};
+use crate::mail::receipt::REMEMBERED;
 use crate::ports::{MailError, Once, Sending, Sent};
 use crate::redis_link::{LinkError, Trouble};
 
 use super::{StreamMailbox, reply::Receipt, unavailable, written::times_up};
-
-/// How long a sending is remembered, in milliseconds.
-const REMEMBERED: i64 = 24 * 60 * 60 * 1000;
 
 /// It is not worth asking again for less time than this.
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -215,7 +213,7 @@ fn tail(id: &MailId) -> String {
     id.as_str().rsplit('_').next().unwrap_or_default().to_owned()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
