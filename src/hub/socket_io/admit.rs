@@ -6,7 +6,8 @@ use axum::http::{HeaderMap, header};
 use cookie::Cookie;
 use serde::Deserialize;
 use serde_json::Value;
-use socketioxide::extract::SocketRef;
+use socketioxide::{extract::SocketRef, socket::DisconnectReason};
+use tracing::debug;
 
 use crate::access::{Credential, Denied};
 use crate::domain::{Caller, ProjectId};
@@ -121,7 +122,8 @@ fn prove(headers: &HeaderMap, auth: &Auth, shared: &Shared) -> Result<Arc<crate:
 /// Sees to it that the seat is given back when the socket ends, whichever way it does.
 pub fn settle(socket: &SocketRef, peers: &Arc<Peers>, seat: Arc<Seat>) {
     let (peers, peer) = (peers.clone(), seat.peer().clone());
-    socket.on_disconnect(move || {
+    socket.on_disconnect(move |reason: DisconnectReason| {
+        debug!(sid = peer.sid, %reason, "a socket ended");
         peers.remove(&peer);
         ready(())
     });
