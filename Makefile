@@ -3,11 +3,13 @@
 CARGO ?= cargo
 # Where `make run` keeps its data; the default is the configuration's own (~/.maestro/data).
 DATA ?=
+# How long `make fuzz` looks at each target, in seconds.
+TIME ?= 600
 # Further options for `maestrod run`, as in ARGS="--port 4000 --redis off".
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench
+.PHONY: help run build test lint fmt bench fuzz
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +32,7 @@ test: ## install what the tests need, and run everything that must hold
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
+	fuzz/run.sh
 
 lint: ## check format and lints only
 	$(CARGO) fmt --check
@@ -37,6 +40,9 @@ lint: ## check format and lints only
 
 fmt: ## format everything
 	$(CARGO) fmt
+
+fuzz: ## search for inputs that break a parser, TIME seconds each: make fuzz TIME=3600
+	fuzz/run.sh $(TIME)
 
 bench: ## measure what docs/BENCHMARKS.md records
 	$(CARGO) bench --locked --bench hub -- --write

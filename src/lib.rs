@@ -33,3 +33,6 @@ pub mod config; // TOML, environment and flags become one checked Config with or
 pub mod service; // us and the init system: signals, sd_notify, journald, sleep
 pub mod private_socket; // a unix socket for this user alone
 pub mod shutdown; // tasks that are stopped and waited for together
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing; // every parser of bytes that others made, and what must hold for any of them

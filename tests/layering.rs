@@ -80,6 +80,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // the wiring
     ("daemon", &["*"]),
     ("bin", &["*"]),
+    // tests and fuzzing only
+    ("fuzzing", &["*"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

@@ -4,7 +4,7 @@
 //! rebound DNS name stands in `Host`: so both are asked on every request, reads and upgrades included. No other header
 //! and no peer address counts here.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use thiserror::Error;
 
@@ -100,7 +100,9 @@ impl Gate {
 /// The host of `host[:port]`, IPv6 addresses without their brackets; `None` if it is neither.
 fn without_port(text: &str) -> Option<&str> {
     let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?,
+        Some(rest) => rest
+            .split_once(']')
+            .filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok())?,
         None => text.find(':').map_or((text, ""), |at| text.split_at(at)),
     };
     let port = match port.strip_prefix(':') {
@@ -108,7 +110,8 @@ fn without_port(text: &str) -> Option<&str> {
         None if port.is_empty() => "",
         None => return None,
     };
-    let plain = port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit());
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    let plain = digits && (port.is_empty() || port.parse::<u16>().is_ok());
     (plain && !host.is_empty()).then_some(host)
 }
 
@@ -159,6 +162,9 @@ mod tests {
             "localhost@evil.example",
             "localhost:80:80",
             "localhost:x",
+            "localhost:65536",
+            "[localhost]:80",
+            "[127.0.0.1]",
             "[::1",
             "[::1]x",
             "::1",
@@ -203,6 +209,7 @@ mod tests {
             "http://app.example",
             "http://127.0.0.2:80",
             "http://user@localhost",
+            "http://[localhost]",
         ] {
             assert!(!origin(foreign), "{foreign}");
         }

@@ -7,6 +7,8 @@ mod book;
 mod code;
 mod credential;
 mod devices;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gate;
 pub mod nonce;
 mod pairing;

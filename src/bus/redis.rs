@@ -7,6 +7,8 @@
 //! again here: that is told as a resync.
 
 mod envelope;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod ledger;
 mod outbox;
 

@@ -7,6 +7,11 @@ mod cloudflared;
 mod files;
 mod redis;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing {
+    pub(crate) use super::redis::fuzzing::redis_reply;
+}
+
 pub use self::cloudflared::{
     Cloudflared, Kind as TunnelKind, QuickPauses, TUNNEL, TunnelParams, cloudflared, told as tunnel_told,
 };

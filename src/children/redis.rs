@@ -20,6 +20,8 @@ mod aof;
 mod conf;
 mod ends;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod judge;
 mod login;
 mod resp;

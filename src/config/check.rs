@@ -6,7 +6,7 @@ use super::{
     choice::{MailBackend, RedisMode, TunnelMode},
     keys::Config,
     reader::Reader,
-    setting::Show,
+    setting::{Show, one_line},
 };
 
 /// `sun_path` of macOS holds 104 bytes with the final zero; Linux has 108.
@@ -83,7 +83,7 @@ fn directories(config: &Config, reader: &mut Reader<'_>) {
     if length > LONGEST_SOCKET_PATH {
         let message = format!(
             "{} is too long for the path of a socket",
-            config.runtime_dir.shown()
+            one_line(&config.runtime_dir.shown())
         );
         refuse(
             reader,

@@ -51,43 +51,56 @@ pub struct SyntaxError {
 /// Reads a whole file into its top-level keys.
 pub fn parse(bytes: &[u8]) -> Result<Vec<FileKey>, SyntaxError> {
     let text = std::str::from_utf8(bytes).map_err(|error| SyntaxError {
-        line: Some(line_at(bytes, error.valid_up_to())),
+        line: Some(Lines::of(bytes).at(error.valid_up_to())),
         message: "the file is not UTF-8 text".into(),
     })?;
     let table = DeTable::parse(text).map_err(|error| SyntaxError {
-        line: error.span().map(|span| line_at(bytes, span.start)),
+        line: error.span().map(|span| Lines::of(bytes).at(span.start)),
         message: error.message().trim().replace('\n', ", "),
     })?;
-    Ok(keys(table.get_ref(), bytes))
+    Ok(keys(table.get_ref(), &Lines::of(bytes)))
 }
 
-fn keys(table: &DeTable<'_>, bytes: &[u8]) -> Vec<FileKey> {
+fn keys(table: &DeTable<'_>, lines: &Lines) -> Vec<FileKey> {
     let mut keys: Vec<_> = table
         .iter()
         .map(|(name, value)| FileKey {
             name: name.get_ref().to_string(),
-            line: line_at(bytes, name.span().start),
-            value: read(value, bytes),
+            line: lines.at(name.span().start),
+            value: read(value, lines),
         })
         .collect();
     keys.sort_by_key(|key| key.line); // so that problems are told in the order of the file
     keys
 }
 
-fn read(value: &Spanned<DeValue<'_>>, bytes: &[u8]) -> FileValue {
+fn read(value: &Spanned<DeValue<'_>>, lines: &Lines) -> FileValue {
     match value.get_ref() {
         DeValue::String(text) => FileValue::Text(text.to_string()),
         DeValue::Boolean(is) => FileValue::Bool(*is),
         DeValue::Integer(n) => i64::from_str_radix(n.as_str(), n.radix())
             .map_or(FileValue::Other("number too large"), FileValue::Integer),
-        DeValue::Array(members) => FileValue::List(members.iter().map(|m| read(m, bytes)).collect()),
-        DeValue::Table(table) => FileValue::Table(keys(table, bytes)),
+        DeValue::Array(members) => FileValue::List(members.iter().map(|m| read(m, lines)).collect()),
+        DeValue::Table(table) => FileValue::Table(keys(table, lines)),
         DeValue::Float(_) => FileValue::Other("fraction"),
         DeValue::Datetime(_) => FileValue::Other("date"),
     }
 }
 
-fn line_at(bytes: &[u8], offset: usize) -> u32 {
-    let before = bytes.iter().take(offset).filter(|b| **b == b'\n').count();
-    u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
+/// Where the lines of a file end. Found once: a file may have very many keys.
+struct Lines {
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    fn of(bytes: &[u8]) -> Self {
+        let ends = (0..).zip(bytes).filter(|(_, b)| **b == b'\n').map(|(at, _)| at);
+        Self { ends: ends.collect() }
+    }
+
+    /// The line of a byte, counted from 1.
+    fn at(&self, offset: usize) -> u32 {
+        let before = self.ends.partition_point(|end| *end < offset);
+        u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
+    }
 }

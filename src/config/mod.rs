@@ -11,6 +11,8 @@ mod choice;
 mod derive;
 mod error;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod keys;
 mod nearest;
 mod net;

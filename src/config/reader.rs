@@ -33,7 +33,7 @@ impl<'a> Reader<'a> {
     /// Reads the file and refuses what no key of `keys` explains.
     pub(super) fn new(sources: &'a Sources, keys: &[&'static Key]) -> Self {
         let path = sources.file.as_ref().map_or(Path::new(""), |file| &file.path);
-        let home = sources.env.get("HOME").ok().flatten().map(str::to_owned);
+        let home = sources.env.absolute("HOME").map(str::to_owned);
         let mut reader = Self {
             sources,
             file: BTreeMap::new(),

@@ -12,18 +12,18 @@ impl Loaded {
             let text = match value.json() {
                 Json::Null => "# unset".to_owned(),
                 Json::Number(_) => toml_value(&value.shown()),
-                json => json.to_string(), // TOML and JSON write texts, booleans and lists of texts alike
+                json => one_line(&json.to_string()), // TOML and JSON write texts, booleans and lists of texts alike
             };
             rows.push((key.name, text, self.origin(key.name)));
         });
         let mut out = match &self.file {
-            Some(path) => format!("# file: {}\n", path.display()),
+            Some(path) => format!("# file: {}\n", one_line(&path.display().to_string())),
             None => "# file: none\n".to_owned(),
         };
         out.extend(
             self.warnings
                 .iter()
-                .map(|warning| format!("# warning: {warning}\n")),
+                .map(|warning| format!("# warning: {}\n", one_line(warning))),
         );
         let width = rows
             .iter()
@@ -41,7 +41,7 @@ impl Loaded {
             let unset = if text.starts_with('#') { "# " } else { "" };
             let text = text.trim_start_matches("# ");
             let line = format!("{unset}{short} = {text}");
-            out.push_str(&format!("{line:<width$}  # {origin}\n"));
+            out.push_str(&format!("{line:<width$}  # {}\n", one_line(origin)));
         }
         out
     }
@@ -64,6 +64,15 @@ impl Loaded {
     fn origin(&self, key: &str) -> String {
         self.origins.get(key).unwrap_or(&Origin::Default).to_string()
     }
+}
+
+/// A path may hold any character, a comment and a text of TOML may not: it has no DEL, of which JSON thinks nothing.
+fn one_line(text: &str) -> String {
+    let escape = |c: char| match c.is_control() {
+        true => format!("\\u{:04X}", u32::from(c)),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 /// A number is written bare, an amount with its unit in quotes.

@@ -51,16 +51,19 @@ impl Wrong {
 /// A value read from outside may be a whole file pasted into a variable; an error line must stay a line.
 fn shorten(text: &str) -> String {
     const LIMIT: usize = 60;
-    let clean: String = text
-        .chars()
-        .take(LIMIT)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect();
+    let clean = one_line(&text.chars().take(LIMIT).collect::<String>());
     if text.chars().nth(LIMIT).is_some() {
         format!("{clean}…")
     } else {
         clean
     }
+}
+
+/// The text with a stand-in for whatever would end the line or command the terminal.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// A type that can be the value of a configuration key.

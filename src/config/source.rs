@@ -6,6 +6,7 @@ use std::{
     ffi::OsString,
     fmt, fs,
     io::{self, ErrorKind},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -20,12 +21,14 @@ pub struct Env(HashMap<String, OsString>);
 pub struct NotText;
 
 impl Env {
-    /// The environment of this process. A missing `HOME` is looked up in the user database.
+    /// The environment of this process. A `HOME` that is missing or no absolute path is looked up in the user database.
     pub fn from_process() -> Self {
         let mut env: HashMap<String, OsString> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .collect();
-        if env.get("HOME").is_none_or(|home| home.is_empty())
+        if env
+            .get("HOME")
+            .is_none_or(|home| !home.as_bytes().starts_with(b"/"))
             && let Ok(Some(user)) = nix::unistd::User::from_uid(nix::unistd::Uid::effective())
         {
             env.insert("HOME".into(), user.dir.into_os_string());

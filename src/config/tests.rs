@@ -302,3 +302,11 @@ fn what_is_printed_can_be_pasted_into_a_file_and_means_the_same() {
     let again = file(Box::leak(printed.into_boxed_str())).expect("the printed form is valid");
     assert_eq!(again.config, loaded.config);
 }
+
+#[test]
+fn a_path_with_characters_no_comment_may_hold_is_printed_so_that_it_reads_back() {
+    let loaded = file("skills_dir = \"/a\\u007f\\n\\u0085b\"").expect("a strange path is a path");
+    let again = file(Box::leak(loaded.render().into_boxed_str())).expect("the printed form is valid");
+    assert_eq!(again.config, loaded.config);
+    assert!(!loaded.render().contains(['\u{7f}', '\u{85}']));
+}

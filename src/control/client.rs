@@ -55,6 +55,11 @@ impl Client {
                 io::ErrorKind::PermissionDenied => ClientError::NoPermission,
                 _ => ClientError::NotRunning,
             })?;
+        Self::over(stream).await
+    }
+
+    /// Talks over a connection that is there already.
+    pub(super) async fn over(stream: UnixStream) -> Result<Self, ClientError> {
         let handshake = timeout(ANSWER_TIME, http1::handshake(TokioIo::new(stream)));
         let (sender, connection) = handshake
             .await
@@ -120,6 +125,7 @@ impl Client {
         Ok(LineStream {
             body: self.send(Method::GET, path, None).await?,
             buffer: BytesMut::new(),
+            searched: 0,
             ended: false,
         })
     }
@@ -133,6 +139,7 @@ impl Client {
         Ok(LineStream {
             body,
             buffer: BytesMut::new(),
+            searched: 0,
             ended: false,
         })
     }
@@ -173,6 +180,8 @@ pub fn encode(segment: &str) -> String {
 pub struct LineStream {
     body: Incoming,
     buffer: BytesMut,
+    /// So many bytes of the buffer hold no end of a line.
+    searched: usize,
     ended: bool,
 }
 
@@ -180,11 +189,14 @@ impl LineStream {
     /// The next line without its end, or `None` when there is no more.
     pub async fn next(&mut self) -> Result<Option<String>, ClientError> {
         loop {
-            if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
-                let line = self.buffer.split_to(end);
+            let new = &self.buffer[self.searched..];
+            if let Some(end) = new.iter().position(|&byte| byte == b'\n') {
+                let line = self.buffer.split_to(self.searched + end);
                 self.buffer.advance(1);
+                self.searched = 0;
                 return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
             }
+            self.searched = self.buffer.len();
             if self.ended {
                 return Ok(None);
             }

@@ -5,6 +5,8 @@
 
 pub mod client;
 mod devices;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod protocol;
 pub mod server;
 #[cfg(test)]

@@ -44,7 +44,7 @@ const CONNECTIONS: usize = 64;
 /// A request's head has to be there within this time.
 const HEADER_TIME: Duration = Duration::from_secs(5);
 /// Log lines of one answer before following.
-const MOST_LINES: usize = 10_000;
+pub(super) const MOST_LINES: usize = 10_000;
 /// Shortest time between two lines of a watched status.
 const WATCH_PACE: Duration = Duration::from_millis(200);
 /// A watched status is said at least this often, so that times in it stay true.
@@ -110,7 +110,7 @@ fn same_user(stream: &UnixStream) -> bool {
         .is_ok_and(|peer| peer.uid() == ours || peer.uid() == 0)
 }
 
-async fn connection(stream: UnixStream, router: Router, stop: CancellationToken) {
+pub(super) async fn connection(stream: UnixStream, router: Router, stop: CancellationToken) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
     let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
@@ -133,7 +133,7 @@ struct Desk {
     stop: CancellationToken,
 }
 
-fn router(operations: Arc<dyn Operations>, stop: CancellationToken) -> Router {
+pub(super) fn router(operations: Arc<dyn Operations>, stop: CancellationToken) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/status/watch", get(watch))

@@ -3,6 +3,8 @@
 pub mod body;
 pub mod error;
 mod front;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod identity;
 pub mod ingress;
 pub mod listen;

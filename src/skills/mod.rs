@@ -2,6 +2,8 @@
 //! does, and never follows a name out of those places.
 
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;
 

@@ -71,8 +71,24 @@ fn named(config: &Config, url: Option<&HttpUrl>) -> Result<Plan, Blocked> {
 }
 
 fn public(url: Option<&HttpUrl>, key: &'static str) -> Result<PublicUrl, Blocked> {
-    url.and_then(|url| PublicUrl::parse(url.as_str()))
-        .ok_or_else(|| missing(key))
+    let written = url.ok_or_else(|| missing(key))?.as_str();
+    let wrong = |why: &str| {
+        Blocked::new(
+            "tunnel_misconfigured",
+            format!("{key} is {written}, and {why}; set it to https://<host> and restart maestrod"),
+        )
+    };
+    let url = PublicUrl::parse(written).ok_or_else(|| wrong("that is no web address"))?;
+    if url.origin() != written {
+        return Err(wrong("a public address is a whole host, without a path"));
+    }
+    // Browsers trust this machine without encryption, and nothing else.
+    if written.starts_with("https://") || matches!(url.host(), "localhost" | "127.0.0.1" | "[::1]") {
+        return Ok(url);
+    }
+    Err(wrong(
+        "no browser keeps a device's secret for an address without encryption",
+    ))
 }
 
 fn missing(key: &'static str) -> Blocked {
@@ -148,6 +164,14 @@ mod tests {
             ),
             ("[tunnel]\nmode = \"token\"\ntoken_file = \"/t\"", "tunnel.url"),
             ("[tunnel]\nmode = \"external\"", "external_url"),
+            (
+                "[tunnel]\nmode = \"external\"\nurl = \"http://hub.example\"",
+                "encryption",
+            ),
+            (
+                "[tunnel]\nmode = \"external\"\nurl = \"https://h.example/x\"",
+                "without a path",
+            ),
             ("[tunnel]\nmode = \"named\"", "tunnel.hostname"),
             (
                 "[tunnel]\nmode = \"named\"\nhostname = \"h.example\"",

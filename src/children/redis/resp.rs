@@ -76,7 +76,7 @@ fn command(words: &[&str]) -> String {
     text
 }
 
-async fn reply(reader: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<Reply> {
+pub(super) async fn reply(reader: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<Reply> {
     let mut line = String::new();
     (&mut *reader).take(LONGEST as u64).read_line(&mut line).await?;
     let Some(line) = line.strip_suffix("\r\n") else {

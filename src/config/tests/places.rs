@@ -66,6 +66,18 @@ fn without_a_home_the_remedy_is_named_once() {
 }
 
 #[test]
+fn a_home_that_depends_on_where_we_are_is_none() {
+    let env = [("HOME", "ada")].into_iter().collect();
+    let sources = Sources {
+        env,
+        working_dir: "/work".into(),
+        ..Sources::default()
+    };
+    let error = Config::load(&sources).expect_err("no home");
+    assert!(error.to_string().contains("HOME is not set"), "{error}");
+}
+
+#[test]
 fn relative_paths_in_a_file_are_relative_to_the_file() {
     let loaded = file("session_dir = \"sessions\"\n[manifest]\ncli_path = \"./maestro\"").expect("valid");
     assert_eq!(loaded.config.session_dir, Path::new("/etc/sessions"));

@@ -194,6 +194,29 @@ fn a_directory_too_deep_for_sockets_is_refused_before_anything_fails_on_it() {
         found[0].starts_with("runtime_dir: ") && found[0].contains("shorter"),
         "{found:?}"
     );
+    let odd: &'static str =
+        Box::leak(format!("data_dir = \"/{}\\n\\u001b[2J\"", "d".repeat(90)).into_boxed_str());
+    assert!(
+        !problems(odd)[0].contains(char::is_control),
+        "a problem is one line"
+    );
+}
+
+#[test]
+fn a_file_nested_without_end_is_refused_and_does_not_exhaust_the_stack() {
+    for text in [
+        format!("a{} = 1", ".a".repeat(400_000)),
+        format!("[{}a]", "a.".repeat(400_000)),
+        format!("a = {}", "[".repeat(800_000)),
+        format!("a = {}", "{a = ".repeat(200_000)),
+    ] {
+        let found = problems(Box::leak(text.into_boxed_str()));
+        assert!(
+            found[0].starts_with("/etc/m.toml:1: not valid TOML: "),
+            "{}",
+            found[0]
+        );
+    }
 }
 
 #[test]

@@ -6,6 +6,8 @@
 //! pongs) goes through its one queue. A client that does not keep up is closed with a reason.
 
 mod frames;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod reader;
 mod writer;
 
@@ -25,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::bus::{Cut, Kind, Subscription};
+use crate::domain::Millis;
 
 use super::{Hub, error::RouteError};
 
@@ -87,7 +90,7 @@ pub(super) fn upgrade(hub: &Hub, mut request: Request) -> Response {
     hub.sockets().spawn("raw ws", move |stop| async move {
         match upgraded.await {
             Ok(stream) => {
-                let reader = Reader::new(limits.message_bytes, subscription, app);
+                let reader = Reader::new(limits.message_bytes, subscription, move || app.now());
                 serve(stream, reader, limits.write_time, stop).await;
             }
             Err(error) => debug!("an upgrade was not completed: {error}"),
@@ -111,7 +114,12 @@ fn accept_key(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::try_from(derive_accept_key(key)).ok()
 }
 
-async fn serve(stream: Upgraded, reader: Reader, write_time: Duration, stop: CancellationToken) {
+async fn serve<N: Fn() -> Millis>(
+    stream: Upgraded,
+    reader: Reader<N>,
+    write_time: Duration,
+    stop: CancellationToken,
+) {
     let (input, output) = split(TokioIo::new(stream));
     let mut writer = Writer::new(output);
     let mut connection = reader.over(input).await;

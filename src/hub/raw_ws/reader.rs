@@ -20,7 +20,6 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::app::App;
 use crate::bus::Subscription;
 use crate::domain::Millis;
 
@@ -30,25 +29,25 @@ use super::{Farewell, frames};
 const READ_BUFFER: usize = 4096;
 
 /// What reading a connection takes, before there is one.
-pub struct Reader {
+pub struct Reader<N> {
     message_bytes: usize,
     subscription: Arc<Subscription>,
-    app: App,
+    now: N,
 }
 
-impl Reader {
-    /// `message_bytes`: longest message a client may send.
-    pub fn new(message_bytes: usize, subscription: Subscription, app: App) -> Self {
+impl<N: Fn() -> Millis> Reader<N> {
+    /// `message_bytes`: longest message a client may send; `now`: the time that answers carry.
+    pub fn new(message_bytes: usize, subscription: Subscription, now: N) -> Self {
         let subscription = Arc::new(subscription);
         Self {
             message_bytes,
             subscription,
-            app,
+            now,
         }
     }
 
     /// Reads from `input`.
-    pub async fn over<R: AsyncRead + Unpin>(self, input: R) -> Connection<R> {
+    pub async fn over<R: AsyncRead + Unpin>(self, input: R) -> Connection<R, N> {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
@@ -60,18 +59,18 @@ impl Reader {
         };
         Connection {
             stream: WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await,
-            app: self.app,
+            now: self.now,
         }
     }
 }
 
 /// The reading side of a connection.
-pub struct Connection<R> {
+pub struct Connection<R, N> {
     stream: WebSocketStream<Duplex<R>>,
-    app: App,
+    now: N,
 }
 
-impl<R: AsyncRead + Unpin> Connection<R> {
+impl<R: AsyncRead + Unpin, N: Fn() -> Millis> Connection<R, N> {
     /// The queue of this connection.
     pub fn subscription(&self) -> &Arc<Subscription> {
         &self.stream.get_ref().answers
@@ -89,7 +88,7 @@ impl<R: AsyncRead + Unpin> Connection<R> {
                 Some(Err(error)) => return farewell(&error),
                 None => return Farewell::Peer,
             };
-            match understand(&bytes, self.app.now()) {
+            match understand(&bytes, (self.now)()) {
                 Some(Said::Ping { answer }) => self.subscription().answer(answer),
                 Some(Said::Filter { filter, answer }) => self.subscription().set_filter(filter, answer),
                 None => {}
@@ -119,7 +118,7 @@ fn farewell(error: &WsError) -> Farewell {
 }
 
 #[derive(Debug, PartialEq)]
-enum Said {
+pub(super) enum Said {
     Ping {
         answer: Bytes,
     },
@@ -129,7 +128,7 @@ enum Said {
     },
 }
 
-fn understand(message: &[u8], now: Millis) -> Option<Said> {
+pub(super) fn understand(message: &[u8], now: Millis) -> Option<Said> {
     let message: Value = serde_json::from_slice(message).ok()?;
     let answer = |answer: Value| frames::text(answer.to_string().as_bytes());
     match message.get("type")?.as_str()? {
