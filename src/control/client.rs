@@ -101,6 +101,7 @@ impl Client {
         Ok(LineStream {
             body: self.send(Method::POST, path, Some(told(body)?)).await?,
             buffer: BytesMut::new(),
+            searched: 0,
             ended: false,
         })
     }
