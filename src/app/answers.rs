@@ -12,8 +12,8 @@ use tokio::time::{self, Instant};
 use tracing::{info, warn};
 
 use crate::domain::{
-    Answer, Answerer, AnswererKind, Caller, Ending, How, InputAnswer, InputState, Letter, MailType, Maybe,
-    Millis, NewMail, Outcome, Refusal, RequestId, Scope, SendKey, SessionHead, SessionId,
+    Answer, Answerer, AnswererKind, Caller, Ending, HUMAN, How, InputAnswer, InputState, Letter, MailType,
+    Maybe, Millis, NewMail, Outcome, Refusal, RequestId, Scope, SendKey, SessionHead, SessionId,
 };
 use crate::ports::StoreError;
 
@@ -23,9 +23,6 @@ use super::{
     input_waiters::Claimed,
     known,
 };
-
-/// Under this name people write to agents.
-const PERSON: &str = "human";
 
 /// What the sender of an answer learns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -161,7 +158,7 @@ impl App {
             to_member: None,
             scope: None,
         };
-        let sent = self.send_mail(wish, key).await;
+        let sent = self.post(wish, key).await;
         if let Err(error) = &sent {
             warn!(%session, request = %answer.request_id, "an answer could not be mailed: {error}");
         }
@@ -181,12 +178,13 @@ impl App {
         body.insert("answeredBy".into(), json!(by));
         Some(Letter {
             project_id: head.project_id.clone(),
-            from_session_id: SessionId::parse(agent.unwrap_or(PERSON)).ok()?,
+            from_session_id: SessionId::parse(agent.unwrap_or(HUMAN)).ok()?,
             reply_to_mail_id: None,
             mail_type: MailType::Response,
             subject: format!("Answer of {}", by.name).chars().take(200).collect(),
             body,
             priority: None,
+            sender: by.sender(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! What sessions tell of themselves, and what they are told: events, timeline, documents, prompts.
 
-use crate::domain::{Log, Maybe, NewDoc, NewEntry, Prompt, Session, SessionId, TaskId};
+use crate::domain::{Caller, Log, Maybe, NewDoc, NewEntry, Prompt, Scope, Session, SessionId, TaskId};
 
 use serde_json::Value;
 
@@ -56,7 +56,11 @@ impl App {
     }
 
     /// Hands a text on to whoever owns the session's terminal.
-    pub async fn prompt(&self, id: SessionId, prompt: Prompt) -> Result<(), AppError> {
+    /// Who sends it is who `caller` has proved to be.
+    pub async fn prompt(&self, caller: &Caller, id: SessionId, prompt: Prompt) -> Result<(), AppError> {
+        let head = known::session_head(&*self.view(), &id)?;
+        caller.permit(Scope::Prompt, Some(head.project_id.as_str()))?;
+        let prompt = prompt.signed(caller)?;
         self.change_session(id, move |session, tx| session.prompt(prompt, tx.mint()))
             .await?;
         Ok(())

@@ -7,17 +7,33 @@ use tokio::time;
 use tracing::warn;
 
 use crate::domain::{
-    Event, InboxQuery, Mail, MailId, MailScope, NewMail, Refusal, SendKey, SessionId, WaitQuery,
-    arrange_inbox, recipients,
+    Caller, Event, InboxQuery, Mail, MailId, MailScope, NewMail, Refusal, Scope, SendKey, SessionId,
+    WaitQuery, arrange_inbox, head_count, recipients,
 };
 use crate::ports::{MailError, Once, Sending};
 
 use super::{App, AppError, apply::unbroken};
 
 impl App {
-    /// Sends a mail to everybody it is meant for: one mail each. Under the same `key`, the same sender's same wish is
-    /// carried out once.
-    pub async fn send_mail(&self, wish: NewMail, key: Option<SendKey>) -> Result<Vec<Arc<Mail>>, AppError> {
+    /// Sends a mail to everybody it is meant for: one mail each. Who sends it is who `caller` has proved to be. Under the
+    /// same `key`, the same sender's same wish is carried out once.
+    pub async fn send_mail(
+        &self,
+        caller: &Caller,
+        wish: NewMail,
+        key: Option<SendKey>,
+    ) -> Result<Vec<Arc<Mail>>, AppError> {
+        let wish = admitted(caller, wish)?;
+        // People share one name, but not their keys.
+        let key = key.map(|key| match caller.device() {
+            Some(device) => key.of_device(&device.id),
+            None => key,
+        });
+        self.post(wish, key).await
+    }
+
+    /// Sends a mail whose sender is settled.
+    pub(super) async fn post(&self, wish: NewMail, key: Option<SendKey>) -> Result<Vec<Arc<Mail>>, AppError> {
         let once = key.map(|key| once(key, &wish)).transpose()?;
         if let Some(once) = &once
             // Before looking for recipients: those of the first time may be gone by now.
@@ -36,6 +52,14 @@ impl App {
             Ok(sent.mails)
         })
         .await
+    }
+
+    /// How many agents would get this mail now.
+    pub fn recipient_count(&self, caller: &Caller, wish: NewMail) -> Result<usize, AppError> {
+        let wish = admitted(caller, wish)?;
+        let to = self.recipients(&wish)?;
+        let sessions = self.view().session_heads(Some(&wish.letter.project_id));
+        Ok(head_count(&wish, &to, &sessions))
     }
 
     fn recipients(&self, wish: &NewMail) -> Result<Vec<Option<SessionId>>, AppError> {
@@ -132,8 +156,17 @@ impl App {
     }
 }
 
+/// The mail as the caller may send it.
+fn admitted(caller: &Caller, wish: NewMail) -> Result<NewMail, Refusal> {
+    caller.permit(Scope::Mail, Some(wish.letter.project_id.as_str()))?;
+    wish.signed(caller)
+}
+
+/// The same wish has the same fingerprint, even if the device it comes from was given another name since.
 fn once(key: SendKey, wish: &NewMail) -> Result<Once, AppError> {
-    let text = serde_json::to_vec(wish).map_err(|error| MailError::Engine(error.to_string().into()))?;
+    let mut wish = wish.clone();
+    wish.letter.forget_names();
+    let text = serde_json::to_vec(&wish).map_err(|error| MailError::Engine(error.to_string().into()))?;
     let fingerprint = Sha256::digest(text).into();
     Ok(Once { key, fingerprint })
 }

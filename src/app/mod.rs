@@ -17,6 +17,7 @@ mod modals;
 mod orderings;
 mod presence;
 mod projects;
+mod proof;
 mod sessions;
 mod spawn;
 mod tasks;
@@ -30,10 +31,11 @@ pub use mail_waiters::MailWaiters;
 pub use members::{find_member, list_members};
 pub use modals::NewModal;
 pub use presence::{Agent, Heartbeat};
+pub use proof::UnknownAgent;
 pub use sessions::FoundSessions;
 pub use spawn::{SpawnError, Spawned};
 
-use crate::domain::Millis;
+use crate::domain::{AgentKey, Millis};
 use crate::ports::{Clock, Desktops, Locks, Mailbox, Manifests, Presence, Store, View};
 
 /// Everything that can be asked of the hub. Cloning is cheap; clones share everything.
@@ -48,6 +50,7 @@ pub struct App {
     manifests: Arc<dyn Manifests>,
     clock: Arc<dyn Clock>,
     presence: Option<Arc<dyn Presence>>,
+    proofs: proof::Proofs,
     facts: Arc<Facts>,
 }
 
@@ -58,8 +61,10 @@ pub struct Facts {
     pub hostname: String,
     /// `linux` or `darwin`.
     pub platform: &'static str,
-    /// What agents are told to call.
+    /// What everybody is told to call; agents that are spawned, with their token in it.
     pub server_url: String,
+    /// What agents' tokens are signed with.
+    pub agent_key: AgentKey,
     /// Entity files of the contract's layout; passed on to spawned sessions.
     pub data_dir: PathBuf,
     /// Manifest folders.
@@ -114,6 +119,7 @@ impl App {
             manifests,
             clock,
             presence: None,
+            proofs: proof::Proofs::default(),
             facts: Arc::new(facts),
         }
     }

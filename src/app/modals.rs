@@ -1,6 +1,7 @@
 //! Pages that agents show to people. They are files, not records: nothing of them stays on the session.
 
 use std::{
+    borrow::Cow,
     fs, io,
     path::Path,
     sync::{Arc, atomic::AtomicU64, atomic::Ordering},
@@ -28,8 +29,13 @@ pub struct NewModal {
 
 impl App {
     /// Keeps a page as a file and has it shown.
-    pub async fn show_modal(&self, session: SessionId, modal: NewModal) -> Result<(), AppError> {
+    ///
+    /// Clients embed their server URL in it. Whoever sees the page is not the agent: he gets the plain one.
+    pub async fn show_modal(&self, session: SessionId, mut modal: NewModal) -> Result<(), AppError> {
         known::session_head(&*self.view(), &session)?;
+        if let Cow::Owned(clean) = self.without_tokens(&modal.html) {
+            modal.html = clean;
+        }
         let path = self
             .facts()
             .data_dir

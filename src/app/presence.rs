@@ -39,6 +39,8 @@ pub struct Agent {
     pub status: String,
     /// When the session last changed.
     pub last_activity: Millis,
+    /// True if the agent has lately proved that the session is its own.
+    pub verified: bool,
     /// What it waits for, if it waits for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub needs_input: Option<NeedsInput>,
@@ -91,6 +93,7 @@ impl App {
                 project_id: head.project_id.clone(),
                 status: head.status.clone(),
                 last_activity: head.last_activity,
+                verified: self.is_verified(&head.id),
                 needs_input: question_of(head),
                 sighting,
             })

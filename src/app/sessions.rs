@@ -1,6 +1,8 @@
 //! Sessions: how they begin, are found, change, are linked to tasks, and go.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
+
+use serde_json::{Map, Value};
 
 use crate::domain::{
     Change, Ending, Machine, NewSession, ProjectId, Refusal, Session, SessionHead, SessionId, SessionWish,
@@ -90,10 +92,14 @@ impl App {
     }
 
     /// Makes a session and links it to its tasks.
-    pub async fn create_session(&self, project: String, wish: NewSession) -> Result<Session, AppError> {
+    pub async fn create_session(&self, project: String, mut wish: NewSession) -> Result<Session, AppError> {
         if project.is_empty() {
             return Err(Refusal::invalid("Project ID is required").into());
         }
+        if wish.id.as_ref().is_some_and(SessionId::is_human) {
+            return Err(Refusal::invalid("Session ID 'human' is what people are called").into());
+        }
+        self.mask(&mut wish.env);
         let machine = self.machine();
         self.apply(move |tx| {
             let project = known::project(&*tx, &project)?.id.clone();
@@ -113,7 +119,10 @@ impl App {
     }
 
     /// Changes a session; its end ends its open work on tasks, and its claims.
-    pub async fn update_session(&self, id: SessionId, wish: SessionWish) -> Result<Session, AppError> {
+    pub async fn update_session(&self, id: SessionId, mut wish: SessionWish) -> Result<Session, AppError> {
+        if let Some(env) = &mut wish.env {
+            self.mask(env);
+        }
         let session = self
             .change_session(id, move |session, tx| {
                 let (request, now) = (tx.mint().id(), tx.now());
@@ -126,7 +135,16 @@ impl App {
         Ok(session)
     }
 
-    /// Deletes a session. Its mail and its manifest stay; its claims end.
+    /// Everybody sees a session's variables: no agent's token may be in them.
+    fn mask(&self, env: &mut Map<String, Value>) {
+        for value in env.values_mut() {
+            if let Some(Cow::Owned(clean)) = value.as_str().map(|text| self.without_tokens(text)) {
+                *value = clean.into();
+            }
+        }
+    }
+
+    /// Deletes a session. Its mail and its manifest stay; its claims and its agent's token end.
     pub async fn delete_session(&self, id: SessionId) -> Result<(), AppError> {
         let ended = id.clone();
         self.apply(move |tx| {
@@ -144,6 +162,7 @@ impl App {
         })
         .await?;
         self.end_claims(&ended).await;
+        self.proofs.forget(&ended);
         Ok(())
     }
 

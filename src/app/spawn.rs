@@ -12,8 +12,8 @@ use std::{
 use thiserror::Error;
 
 use crate::domain::{
-    Member, MemberId, Millis, Project, ProjectId, Session, SessionId, SpawnPlace, SpawnPlan, SpawnRefusal,
-    SpawnScene, SpawnWish, Task, TaskId,
+    Caller, Member, MemberId, Millis, Project, ProjectId, Scope, Session, SessionId, SpawnPlace, SpawnPlan,
+    SpawnRefusal, SpawnScene, SpawnWish, Task, TaskId,
 };
 use crate::ports::{ManifestError, Manifests, View};
 
@@ -46,8 +46,12 @@ impl From<ManifestError> for SpawnError {
 }
 
 impl App {
-    /// Makes a session that is to be started, and announces it to whoever opens terminals.
-    pub async fn spawn_session(&self, wish: SpawnWish) -> Result<Spawned, SpawnError> {
+    /// Makes a session that is to be started, and announces it to whoever opens terminals. Its parent is who `caller` has
+    /// proved to be.
+    pub async fn spawn_session(&self, caller: &Caller, wish: SpawnWish) -> Result<Spawned, SpawnError> {
+        let permitted = caller.permit(Scope::Spawn, Some(&wish.project_id));
+        permitted.map_err(|refusal| SpawnRefusal::NotYourself(refusal.to_string()))?;
+        let wish = wish.signed(caller)?;
         let (plan, id) = self.plan_spawn(wish).await?;
         let path = self.facts().session_dir.join(id.as_str()).join("manifest.json");
         let place = self.spawn_place(&path);
@@ -91,6 +95,7 @@ impl App {
         SpawnPlace {
             manifest_path: text(manifest),
             server_url: facts.server_url.clone(),
+            agent_key: facts.agent_key.clone(),
             data_dir: text(&facts.data_dir),
             session_dir: text(&facts.session_dir),
             provider_env: facts.provider_env.clone(),

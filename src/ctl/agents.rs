@@ -45,9 +45,15 @@ fn render(agents: &Value, now: i64) -> String {
         return "No agent is at work.\n".to_owned();
     }
     let mut table = Table::new();
-    table
-        .load_style(NOTHING)
-        .set_header(["SESSION", "NAME", "STATUS", "ALIVE", "LAST SIGN", "WAITS"]);
+    table.load_style(NOTHING).set_header([
+        "SESSION",
+        "NAME",
+        "STATUS",
+        "ALIVE",
+        "LAST SIGN",
+        "PROVED",
+        "WAITS",
+    ]);
     let text = |row: &Value, key: &str| row[key].as_str().unwrap_or("-").to_owned();
     for row in rows {
         let sign = row["lastSeen"]
@@ -59,6 +65,7 @@ fn render(agents: &Value, now: i64) -> String {
             text(row, "status"),
             text(row, "verdict"),
             sign,
+            if row["verified"] == true { "yes" } else { "-" }.to_owned(),
             waits(row, now),
         ]);
     }

@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::access::Gate;
+use crate::access::{self, Gate};
 use crate::app::{App, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::{Exchange, Local, Outbox, Parties};
 use crate::clock::SystemClock;
@@ -50,15 +50,19 @@ const OWN_FILES: u64 = 128;
 /// The file that holds everything embedded.
 const STORE: &str = "maestro.db";
 
+/// The file that holds what agents' tokens are signed with.
+const AGENT_KEY: &str = "agent.key";
+
 /// Builds the daemon on `ground` and lets the hub serve.
 pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon, StartError> {
     let config = ground.loaded.config.clone();
     let keeping = Keeping::open(&config)?;
+    let agent_key = access::agent_key(&config.data_dir.join(AGENT_KEY))?;
     let sockets = listen::bind(&config.listen.host, config.listen.port)?;
     let control = ControlSocket::bind(&config.runtime_dir.join(SOCKET)).await?;
     let addresses = addresses(&sockets, &config);
     let port = addresses.first().map_or(config.listen.port, SocketAddr::port);
-    let facts = settings::facts(&config, port);
+    let facts = settings::facts(&config, port, agent_key);
     let url = facts.server_url.clone();
     let manifests = Arc::new(Generator::new(
         settings::manifests(&config),

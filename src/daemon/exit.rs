@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+use crate::access::KeyError;
 use crate::children::RedisError;
 use crate::config::ConfigError;
 use crate::control::server::ControlError;
@@ -65,6 +66,9 @@ pub enum StartError {
     /// Redis is not where it could be reached.
     #[error(transparent)]
     RedisAddress(#[from] SettingsError),
+    /// Agents could not prove who they are.
+    #[error(transparent)]
+    AgentKey(#[from] KeyError),
     /// There is no log.
     #[error(transparent)]
     Logging(#[from] LoggingError),
@@ -83,6 +87,7 @@ impl StartError {
             Self::Redis(RedisError::Password(..)) => Exit::CannotStart,
             Self::Bind(BindError::Taken(_)) => Exit::TryAgain,
             Self::Lock(_)
+            | Self::AgentKey(_)
             | Self::Sqlite(_)
             | Self::Store(_)
             | Self::Control(_)
@@ -107,7 +112,13 @@ impl StartError {
             Self::Config(_) => {
                 Some("`maestrod check` tries a configuration without starting anything".into())
             }
+            Self::AgentKey(KeyError::Broken(path)) => Some(format!(
+                "put it back from a backup, or remove {} to make a new one: agents that are running have to be started \
+                 anew then",
+                path.display()
+            )),
             Self::Bind(BindError::Failed(..))
+            | Self::AgentKey(KeyError::Io(..))
             | Self::Lock(LockError::Io { .. })
             | Self::Sqlite(_)
             | Self::Store(_)

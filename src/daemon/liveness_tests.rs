@@ -18,7 +18,7 @@ use crate::app::{App, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::Local;
 use crate::clock::SystemClock;
 use crate::domain::{
-    Beat, Loss, ManifestOrder, Millis, NewProject, NewSession, SessionHead, SessionId, Verdict,
+    AgentKey, Beat, Loss, ManifestOrder, Millis, NewProject, NewSession, SessionHead, SessionId, Verdict,
 };
 use crate::locks::LocalLocks;
 use crate::mail::{self, EmbeddedMailbox};
@@ -72,6 +72,7 @@ impl House {
                 hostname: "here".into(),
                 platform: "linux",
                 server_url: String::new(),
+                agent_key: AgentKey::new([0; 32]),
                 data_dir: dir.path().to_owned(),
                 session_dir: dir.path().to_owned(),
                 provider_env: Vec::new(),

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod answering_tests;
 mod build;
+#[cfg(test)]
+mod device_tests;
 mod exit;
 mod greeting;
 #[cfg(test)]

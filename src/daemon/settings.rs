@@ -6,7 +6,7 @@ use crate::access::Gate;
 use crate::app::Facts;
 use crate::bus::Bounds;
 use crate::config::{Config, Generator, LogFormat, StopProfile as Profile};
-use crate::domain::PROVIDER_VARIABLES;
+use crate::domain::{AgentKey, PROVIDER_VARIABLES};
 use crate::hub::{Limits, listen::ConnectionLimits};
 use crate::manifest::{Choice, Surroundings};
 use crate::presence::Options;
@@ -61,7 +61,7 @@ pub fn gate(config: &Config) -> Gate {
 }
 
 /// What the hub tells of itself, now that its port is known.
-pub fn facts(config: &Config, port: u16) -> Facts {
+pub fn facts(config: &Config, port: u16, agent_key: AgentKey) -> Facts {
     Facts {
         hostname: nix::unistd::gethostname()
             .map(|name| name.to_string_lossy().into_owned())
@@ -72,6 +72,7 @@ pub fn facts(config: &Config, port: u16) -> Facts {
             "linux"
         },
         server_url: config.server_url(port),
+        agent_key,
         data_dir: config.data_dir.clone(),
         session_dir: config.session_dir.clone(),
         provider_env: PROVIDER_VARIABLES

@@ -23,7 +23,8 @@ use crate::app::{App, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::Local;
 use crate::clock::SystemClock;
 use crate::domain::{
-    Letter, Mail, MailId, MailType, ManifestOrder, Millis, NewMail, ProjectId, SessionId, WaitQuery,
+    AgentKey, Caller, Letter, Mail, MailId, MailType, ManifestOrder, Millis, NewMail, ProjectId, SessionId,
+    WaitQuery,
 };
 use crate::hub::{
     Gateway, Hub, Limits, LocalDoor, Readiness,
@@ -80,6 +81,7 @@ impl House {
                 hostname: "here".into(),
                 platform: "linux",
                 server_url: String::new(),
+                agent_key: AgentKey::new([0; 32]),
                 data_dir: dir.path().to_owned(),
                 session_dir: dir.path().to_owned(),
                 provider_env: Vec::new(),
@@ -198,7 +200,11 @@ async fn a_client_that_hangs_up_is_let_go_at_once_and_the_others_go_on_waiting()
     let stays = clients.remove(0);
     drop(clients);
     open.house.until_waiting(1).await;
-    open.house.app.send_mail(wish("s0"), None).await.unwrap();
+    open.house
+        .app
+        .send_mail(&Caller::Local, wish("s0"), None)
+        .await
+        .unwrap();
     assert_eq!(answer(stays).await[0]["subject"], "s");
     open.house.until_waiting(0).await;
 }
@@ -230,7 +236,12 @@ enum Arrives {
 impl Busy {
     /// Sent, stored and announced.
     async fn mail_arrives(&self) {
-        self.app.get().unwrap().send_mail(wish("b"), None).await.unwrap();
+        self.app
+            .get()
+            .unwrap()
+            .send_mail(&Caller::Local, wish("b"), None)
+            .await
+            .unwrap();
     }
 }
 

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Answerer, How, Mail, MailId, Member, MemberId, Millis, Project, ProjectId, RequestId, Session, SessionId,
-    Task, TaskId,
+    Answerer, How, Mail, MailId, Member, MemberId, Millis, Project, ProjectId, RequestId, Sender, Session,
+    SessionId, Task, TaskId,
 };
 
 /// A fact. Each knows its name, its payload, and whom it concerns.
@@ -202,6 +202,9 @@ pub struct PromptSend {
     pub sender_session_id: Option<String>,
     /// When.
     pub timestamp: Millis,
+    /// Who asked, if that is proved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Sender>,
 }
 
 /// Payload of `session:input_answered`: what was said is on the session, and not for everybody who hears this.

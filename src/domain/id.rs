@@ -5,7 +5,7 @@ use std::{borrow::Borrow, cmp, fmt, hash, marker::PhantomData, sync::Arc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
-use super::{Millis, Refusal};
+use super::{Millis, Refusal, caller::HUMAN};
 
 /// What an id names: the prefix of new ids and the word used in refusals.
 pub trait Kind: 'static {
@@ -84,6 +84,18 @@ impl<K> Id<K> {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl SessionId {
+    /// The name under which people send and get mail; no session has it.
+    pub fn human() -> Self {
+        Self(HUMAN.into(), PhantomData)
+    }
+
+    /// True for [`SessionId::human`], in whatever case.
+    pub fn is_human(&self) -> bool {
+        self.0.eq_ignore_ascii_case(HUMAN)
     }
 }
 

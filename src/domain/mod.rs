@@ -3,6 +3,7 @@
 //! The records serialise in the contract's own shape (camelCase, absent against null), because the wire, the
 //! exported files and the stored rows all promise that one shape.
 
+mod agent_token;
 mod caller;
 mod change;
 mod claim;
@@ -27,7 +28,8 @@ mod terminal_text;
 mod time;
 mod workflow;
 
-pub use caller::Caller;
+pub use agent_token::{AGENT_SEGMENT, AgentKey};
+pub use caller::{Caller, HUMAN, Speaker, Speaks};
 pub use change::Change;
 pub use claim::Claim;
 pub use device::{Device, Scope, Scopes, UnknownScope};
@@ -46,7 +48,7 @@ pub use id::{
 pub use log::Log;
 pub use mail::{
     InboxQuery, Letter, Mail, MailPriority, MailScope, MailType, NewMail, Problem, SendKey, SendKeyError,
-    WaitQuery, arrange_inbox, mail_path_id, recipients,
+    Sender, SenderDevice, SenderKind, WaitQuery, arrange_inbox, head_count, mail_path_id, recipients,
 };
 pub use manifest::{ManifestOrder, Mode, UnknownTool};
 pub use maybe::Maybe;

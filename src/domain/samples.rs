@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Change, Machine, Member, MemberStatus, Millis, Mint, NewSession, NewTask, ProjectId, Session, SessionId,
-    Task, TaskId,
+    Change, Device, DeviceId, Machine, Member, MemberStatus, Millis, Mint, NewSession, NewTask, ProjectId,
+    Scope, Session, SessionId, Task, TaskId,
 };
 
 /// The instant `ms`.
@@ -64,6 +64,18 @@ pub fn session(id: &str, tasks: &[Arc<Task>]) -> Session {
     let mut session = created(id, tasks).session.unwrap();
     session.timeline.mark_saved();
     session
+}
+
+/// A device whose id and name are `id`, paired at 0, which may do everything.
+pub fn device(id: &str) -> Arc<Device> {
+    Arc::new(Device {
+        id: DeviceId::parse(id).unwrap(),
+        name: id.into(),
+        scopes: Scope::ALL.into_iter().collect(),
+        projects: Vec::new(),
+        paired_at: at(0),
+        last_seen: at(0),
+    })
 }
 
 /// A custom member whose id and name are `id`.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{Member, Project, ProjectId, Task};
+use super::{Caller, Member, Project, ProjectId, Speaker, Speaks, Task};
 
 pub use environment::{PROVIDER_VARIABLES, SpawnPlace};
 pub use plan::SpawnPlan;
@@ -45,9 +45,41 @@ pub struct SpawnWish {
     pub context: Option<Value>,
 }
 
+impl SpawnWish {
+    /// The wish as `caller` may have it: the parent is the session it has proved to be the agent of. A device has none,
+    /// and is no other than the UI.
+    pub fn signed(mut self, caller: &Caller) -> Result<Self, SpawnRefusal> {
+        let said = self.session_id.as_deref().filter(|said| !said.is_empty());
+        let speaker = caller.speaks(Speaks::Spawn, said);
+        match speaker.map_err(|refusal| SpawnRefusal::NotYourself(refusal.to_string()))? {
+            Speaker::AsSaid => {}
+            Speaker::Session(session) => {
+                let source = self.spawn_source.get_or_insert_default();
+                match source.as_str() {
+                    "" => *source = "session".to_owned(),
+                    "ui" => {
+                        let agent = "an agent spawns with spawnSource \"session\": it is not the UI";
+                        return Err(SpawnRefusal::NotYourself(agent.to_owned()));
+                    }
+                    _ => {}
+                }
+                self.session_id = Some(session.to_string());
+            }
+            Speaker::Human | Speaker::Nobody => {
+                self.spawn_source = None;
+                self.session_id = None;
+            }
+        }
+        Ok(self)
+    }
+}
+
 /// Why nothing is spawned. The contract has a code for each (error form G).
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SpawnRefusal {
+    /// The caller has proved to be somebody else.
+    #[error("{0}")]
+    NotYourself(String),
     /// There is no project id.
     #[error("projectId is required")]
     MissingProjectId,

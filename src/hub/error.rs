@@ -102,6 +102,7 @@ impl From<SpawnError> for RouteError {
 
 fn spawn_status(refusal: &SpawnRefusal) -> (StatusCode, &'static str) {
     match refusal {
+        SpawnRefusal::NotYourself(_) => (StatusCode::FORBIDDEN, "forbidden"),
         SpawnRefusal::MissingProjectId => (StatusCode::BAD_REQUEST, "missing_project_id"),
         SpawnRefusal::InvalidTaskIds => (StatusCode::BAD_REQUEST, "invalid_task_ids"),
         SpawnRefusal::InvalidSpawnSource => (StatusCode::BAD_REQUEST, "invalid_spawn_source"),

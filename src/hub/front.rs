@@ -1,5 +1,5 @@
-//! What happens to every request on the local listener before a route sees it, in this order: gate, OPTIONS, upgrade,
-//! spelling of the path, no writes while stopping. And to every answer after: CORS for listed pages, a request id.
+//! What happens to every request on the local listener before a route sees it, in this order: an agent's token taken off
+//! the path, gate, OPTIONS, whose token it is, upgrade, spelling of the path, no writes while stopping. And to every answer after: CORS for listed pages, a request id.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -16,11 +16,13 @@ use tower::ServiceExt;
 use tracing::{debug, error};
 
 use crate::access::{Gate, Turned};
+use crate::app::UnknownAgent;
 use crate::domain::Caller;
 
 use super::{
     Hub,
     error::{RouteError, internal_error},
+    identity::{self, Shown},
     listen::{Door, Entrance},
     path, raw_ws, router,
     socket_io::{self, Gateway},
@@ -53,10 +55,19 @@ impl LocalDoor {
         }
     }
 
-    async fn pass(&self, mut request: Request) -> Response {
+    async fn pass(&self, mut request: Request, shown: Shown) -> Response {
         if request.method() == Method::OPTIONS {
             return options();
         }
+        let caller = match shown {
+            Shown::Nothing => Ok(Caller::Local),
+            Shown::Token(token) => self.hub.app().agent_of(&token).map(Caller::Agent),
+            Shown::Nonsense => Err(UnknownAgent),
+        };
+        match caller {
+            Ok(caller) => request.extensions_mut().insert(caller),
+            Err(unknown) => return unknown.into_response(),
+        };
         if socket_io::is_meant(&request) {
             return self.gateway.answer(request).await;
         }
@@ -96,15 +107,16 @@ impl Door for LocalDoor {
         // A poll of Socket.IO waits for events, and is answered when its socket is closed: it must not hold up the stop.
         let _in_flight = (!socket_io::is_meant(&request)).then(|| self.hub.in_flight().token());
         let id = self.hub.next_request_id();
-        let (method, target) = (request.method().clone(), request.uri().path().to_owned());
+        let shown = identity::take(request.uri_mut());
+        let method = request.method().clone();
+        let target = identity::masked(request.uri().path()).into_owned();
         let mut response = match self.admit(&request) {
             // A page that is turned away cannot even read that it was: no CORS headers.
             Err(turned) => turned.into_response(),
             Ok(()) => {
                 request.extensions_mut().insert(Entrance::Local);
-                request.extensions_mut().insert(Caller::Local);
                 let origin = request.headers().get(header::ORIGIN).cloned();
-                let passing = AssertUnwindSafe(self.pass(request)).catch_unwind();
+                let passing = AssertUnwindSafe(self.pass(request, shown)).catch_unwind();
                 let mut response = passing.await.unwrap_or_else(|_| {
                     // The panic hook has logged where and why.
                     error!(request = id, %method, path = target, "a request handler panicked");
@@ -120,6 +132,16 @@ impl Door for LocalDoor {
         if let Ok(id) = HeaderValue::try_from(id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
+        response
+    }
+}
+
+impl IntoResponse for UnknownAgent {
+    fn into_response(self) -> Response {
+        let refused = RouteError::Request(StatusCode::UNAUTHORIZED, "unknown_agent", self.to_string());
+        let mut response = refused.into_response();
+        let challenge = HeaderValue::from_static("Maestro-Agent");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         response
     }
 }
@@ -164,9 +186,7 @@ fn options() -> Response {
 
 /// The contract's answer to an unknown path and to a method a path does not have: a page.
 pub(super) async fn not_found(request: Request) -> Response {
-    let shown: String = request
-        .uri()
-        .path()
+    let shown: String = identity::masked(request.uri().path())
         .chars()
         .take(200)
         .map(|c| match c {

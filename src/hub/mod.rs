@@ -3,6 +3,7 @@
 pub mod body;
 pub mod error;
 mod front;
+mod identity;
 pub mod listen;
 mod path;
 mod phone;

@@ -93,6 +93,10 @@ pub fn letter() -> Letter {
             ("n".into(), json!(1.5)),
         ]),
         priority: Some(MailPriority::High),
+        sender: serde_json::from_value(json!({
+            "kind": "human", "verified": true, "device": {"id": "dev_1", "name": "Ännes 📱"},
+        }))
+        .unwrap(),
     }
 }
 

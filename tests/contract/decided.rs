@@ -50,6 +50,9 @@ pub fn decisions() -> Vec<Decision> {
             "session.prompt.no-content",
             "content is required and must be a string",
         ),
+        spawn_proves("spawn.ui", "<letters_1>"),
+        spawn_proves("spawn.session", "<letters_2>"),
+        spawn_proves("spawn.members.multi", "<letters_3>"),
         archive_works(),
         recruiter_override(),
         mail_details_are_free_text(),
@@ -97,6 +100,21 @@ fn every_kind_of_socket_is_counted() -> Decision {
             ("/response/body/ui", json!(0)),
             ("/response/body/mobile", json!(0)),
             ("/response/body/raw", json!(1)),
+        ],
+        inserted_after: vec![],
+    }
+}
+
+/// In the event only: in the answer, and wherever else the session is shown, the URL is the plain one, as recorded.
+fn spawn_proves(example: &'static str, token: &str) -> Decision {
+    let url = json!(format!("<base>/as/{token}"));
+    Decision {
+        example,
+        source: "MANIFEST.md section 5",
+        why: "an unchanged client proves its session with every request, because its server URL holds a token",
+        replaced: vec![
+            ("/events/1/data/session/env/MAESTRO_SERVER_URL", url.clone()),
+            ("/events/1/data/envVars/MAESTRO_SERVER_URL", url),
         ],
         inserted_after: vec![],
     }

@@ -144,6 +144,7 @@ impl Bindings {
             .unwrap_or_default();
         let formed = match kind {
             "proj" | "task" | "sess" | "evt" | "doc" | "tm" | "mail" => is_generated_id(kind, value),
+            "letters" => !value.is_empty() && value.bytes().all(|b| b.is_ascii_lowercase()),
             _ => !value.is_empty(),
         };
         formed && self.known.values().all(|other| other != value)

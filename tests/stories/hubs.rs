@@ -102,6 +102,9 @@ fn spawn(dir: &TempDir) -> Child {
             &path,
             "--save",
             "",
+            // What it dumps can be searched.
+            "--rdbcompression",
+            "no",
         ])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -247,4 +250,58 @@ async fn claims_are_kept_in_redis_and_refused_while_it_is_away() {
     let path = format!("/api/sessions/{}", session.as_str().unwrap());
     hub.patch(&path, json!({"status": "completed"})).await.expect(200);
     assert_eq!(redis.keys("maestro:lock:*"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_agents_token_stays_on_its_own_machine() {
+    let redis = Redis::start();
+    let (one, two) = (hub(&redis).await, hub(&redis).await);
+    redis.until_heard_by(2).await;
+    let mut line = redis.line().unwrap();
+    let mut spoken = line.as_pubsub();
+    spoken.psubscribe("maestro:events:*").unwrap();
+    spoken.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (mut terminal, mut elsewhere) = (one.listen().await, two.listen().await);
+    let project = project(&one).await;
+    let task = json!({"projectId": project, "title": "T"});
+    let task = one.post("/api/tasks", task).await.expect(201)["id"].clone();
+    let wish = json!({"projectId": project, "taskIds": [task]});
+    one.post("/api/sessions/spawn", wish).await.expect(201);
+    let told = terminal.next_event("session:spawn").await;
+    let url = told["data"]["envVars"]["MAESTRO_SERVER_URL"].as_str().unwrap();
+    let prefix = url.strip_prefix(one.base()).unwrap();
+    let token = prefix.strip_prefix("/as/").unwrap();
+    let mail = json!({"projectId": project, "fromSessionId": told["data"]["envVars"]["MAESTRO_SESSION_ID"],
+                      "toSessionId": "human", "type": "query", "subject": "s"});
+    one.post(&format!("{prefix}/api/mail"), mail).await.expect(201);
+
+    let heard = elsewhere.next_event("session:spawn").await;
+    assert!(!heard.to_string().contains(token));
+    let received = elsewhere.next_event("mail:received").await;
+    assert_eq!(
+        received["data"]["sender"]["verified"], true,
+        "the other hub knows it, too"
+    );
+    loop {
+        let message = spoken.get_message().unwrap();
+        let payload: String = message.get_payload().unwrap();
+        assert!(!payload.contains(token), "{payload}");
+        if message.get_channel_name().ends_with("mail:received") {
+            break;
+        }
+    }
+    drop(spoken);
+    for key in redis.keys("*") {
+        let dumped: Vec<u8> = redis::cmd("DUMP")
+            .arg(&key)
+            .query(&mut redis.line().unwrap())
+            .unwrap();
+        let found = dumped
+            .windows(token.len())
+            .any(|window| window == token.as_bytes());
+        assert!(!found && !key.contains(token), "{key}");
+    }
+    // Its key is this hub's: what proves something here proves nothing there.
+    let answer = two.get(&format!("{prefix}/api/tasks")).await;
+    assert_eq!(answer.expect(401)["code"], "unknown_agent");
 }

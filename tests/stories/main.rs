@@ -12,6 +12,7 @@ mod crowd;
 mod desktop;
 mod doors;
 mod hubs;
+mod identity;
 mod liveness;
 mod mail;
 mod operator;

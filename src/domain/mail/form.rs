@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::domain::{Id, Maybe, Refusal};
+use crate::domain::{DeviceId, Id, Maybe, Refusal};
 
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -222,6 +222,11 @@ impl SendKey {
             1..=255 if text.bytes().all(|b| b.is_ascii_graphic()) => Ok(Self(text.to_owned())),
             _ => Err(SendKeyError),
         }
+    }
+
+    /// The same key among those of one device: devices all write as one sender.
+    pub fn of_device(&self, device: &DeviceId) -> Self {
+        Self(format!("{device}:{}", self.0))
     }
 
     /// The key as text.

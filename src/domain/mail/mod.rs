@@ -6,11 +6,13 @@
 mod form;
 mod query;
 mod recipients;
+mod sender;
 mod wish;
 
 pub use form::{Problem, SendKey, SendKeyError};
 pub use query::{InboxQuery, WaitQuery, mail_path_id};
-pub use recipients::recipients;
+pub use recipients::{head_count, recipients};
+pub use sender::{Sender, SenderDevice, SenderKind};
 pub use wish::{Letter, MailScope, NewMail};
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +49,9 @@ pub struct Mail {
     pub priority: Maybe<MailPriority>,
     /// The first mail of its conversation.
     pub thread_id: MailId,
+    /// Who sent it, if that was proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Sender>,
 }
 
 impl Mail {

@@ -16,13 +16,7 @@ pub fn recipients(
     sender_parent: Option<&str>,
     sessions: &[impl Borrow<SessionHead>],
 ) -> Result<Vec<Option<SessionId>>, Refusal> {
-    let those = |fits: &dyn Fn(&SessionHead) -> bool| -> Vec<Option<SessionId>> {
-        let heads = sessions.iter().map(Borrow::borrow);
-        heads
-            .filter(|head: &&SessionHead| is_active(head, &wish.letter.project_id) && fits(head))
-            .map(|head| Some(head.id.clone()))
-            .collect()
-    };
+    let those = |fits: &dyn Fn(&SessionHead) -> bool| active(wish, sessions, fits);
     if let (Some(member), None) = (&wish.to_member, wish.to.value()) {
         let found = those(&|head| {
             head.team_member_id
@@ -36,6 +30,9 @@ pub fn recipients(
                 id: member.to_string(),
             }),
         };
+    }
+    if wish.is_from_a_person() {
+        return of_a_person(wish, sessions);
     }
     let sender = &wish.letter.from_session_id;
     let scoped = match (&wish.to, wish.scope) {
@@ -53,6 +50,72 @@ pub fn recipients(
     })
 }
 
+/// A person has seen whom the mail is for before sending it, so nothing falls back to everybody here. People have no
+/// session that could be a parent: their workers are those that no session spawned, and a team is named by the session
+/// that leads it.
+fn of_a_person(
+    wish: &NewMail,
+    sessions: &[impl Borrow<SessionHead>],
+) -> Result<Vec<Option<SessionId>>, Refusal> {
+    let (found, whose) = match (wish.scope, wish.to.value()) {
+        (None | Some(MailScope::All), to) => return Ok(vec![to.cloned()]),
+        (Some(MailScope::MyWorkers), Some(_)) => {
+            return Err(Refusal::invalid(
+                "scope \"my-workers\" is for no session in particular: leave toSessionId out",
+            ));
+        }
+        (Some(MailScope::MyWorkers), None) => {
+            let mine = |head: &SessionHead| head.parent_session_id.as_deref().is_none_or(str::is_empty);
+            (
+                active(wish, sessions, &mine),
+                "was started by a person".to_owned(),
+            )
+        }
+        (Some(MailScope::Team), None) => {
+            return Err(Refusal::invalid(
+                "scope \"team\" needs toSessionId: the session that leads the team",
+            ));
+        }
+        (Some(MailScope::Team), Some(lead)) => {
+            let theirs = |head: &SessionHead| {
+                head.id == *lead || head.parent_session_id.as_deref() == Some(lead.as_str())
+            };
+            (
+                active(wish, sessions, &theirs),
+                format!("is in the team of '{lead}'"),
+            )
+        }
+    };
+    match found.is_empty() {
+        false => Ok(found),
+        true => Err(Refusal::Rule(format!(
+            "No active session {whose}: nobody would get this mail"
+        ))),
+    }
+}
+
+/// How many agents get what is sent to `to` now: everybody is who is active in the project.
+pub fn head_count(wish: &NewMail, to: &[Option<SessionId>], sessions: &[impl Borrow<SessionHead>]) -> usize {
+    let each = to.iter().map(|to| match to {
+        Some(_) => 1,
+        None => active(wish, sessions, &|_| true).len(),
+    });
+    each.sum()
+}
+
+/// Those that are at work in the mail's project and fit.
+fn active(
+    wish: &NewMail,
+    sessions: &[impl Borrow<SessionHead>],
+    fits: &dyn Fn(&SessionHead) -> bool,
+) -> Vec<Option<SessionId>> {
+    let heads = sessions.iter().map(Borrow::borrow);
+    heads
+        .filter(|head: &&SessionHead| is_active(head, &wish.letter.project_id) && fits(head))
+        .map(|head| Some(head.id.clone()))
+        .collect()
+}
+
 /// Works on it, or is about to: it will look into its inbox.
 fn is_active(head: &SessionHead, project: &ProjectId) -> bool {
     head.project_id == *project && matches!(head.status.as_str(), "working" | "idle" | "spawning")
@@ -61,6 +124,7 @@ fn is_active(head: &SessionHead, project: &ProjectId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Caller, samples};
     use serde_json::{Value, json};
 
     fn wish(extra: Value) -> NewMail {
@@ -175,5 +239,58 @@ mod tests {
         assert_goes_to(json!({"scope": "my-workers", "toSessionId": null}), None, &["*"]);
         assert_goes_to(json!({"scope": "all"}), None, &["*"]);
         assert_goes_to(json!({}), None, &["*"]);
+    }
+
+    #[track_caller]
+    fn assert_a_person_reaches(extra: Value, expected: &[&str], agents: usize) {
+        let phone = Caller::Device(samples::device("dev_1"));
+        let wish = wish(extra).signed(&phone).unwrap();
+        let to = recipients(&wish, None, &sessions()).unwrap();
+        let names: Vec<&str> = to
+            .iter()
+            .map(|to| to.as_ref().map_or("*", SessionId::as_str))
+            .collect();
+        assert_eq!(names, expected);
+        assert_eq!(head_count(&wish, &to, &sessions()), agents);
+    }
+
+    #[test]
+    fn a_person_writes_to_one_to_a_team_to_those_people_started_or_to_everybody() {
+        assert_a_person_reaches(json!({"toSessionId": "w1"}), &["w1"], 1);
+        assert_a_person_reaches(json!({"scope": "my-workers"}), &["lead"], 1);
+        assert_a_person_reaches(
+            json!({"scope": "team", "toSessionId": "lead"}),
+            &["lead", "w1", "w2"],
+            3,
+        );
+        assert_a_person_reaches(json!({"scope": "team", "toSessionId": "w1"}), &["w1", "w11"], 2);
+        assert_a_person_reaches(json!({"toTeamMemberId": "tm"}), &["w1", "w2"], 2);
+        assert_a_person_reaches(json!({"toSessionId": null}), &["*"], 4);
+        assert_a_person_reaches(json!({"scope": "all"}), &["*"], 4);
+        assert_a_person_reaches(json!({}), &["*"], 4);
+    }
+
+    #[test]
+    fn what_a_person_means_for_some_never_goes_to_all() {
+        let phone = Caller::Device(samples::device("dev_1"));
+        for (extra, expected) in [
+            (json!({"scope": "team"}), "needs toSessionId"),
+            (
+                json!({"scope": "team", "toSessionId": "w3"}),
+                "is in the team of 'w3'",
+            ),
+            (
+                json!({"scope": "my-workers", "toSessionId": "w1"}),
+                "leave toSessionId out",
+            ),
+            (
+                json!({"scope": "my-workers", "projectId": "q"}),
+                "was started by a person",
+            ),
+        ] {
+            let wish = wish(extra).signed(&phone).unwrap();
+            let refusal = recipients(&wish, None, &sessions()).unwrap_err().to_string();
+            assert!(refusal.contains(expected), "{refusal}");
+        }
     }
 }

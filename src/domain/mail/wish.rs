@@ -3,12 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::domain::{MailId, Maybe, MemberId, Millis, ProjectId, Refusal, SessionId};
+use crate::domain::{Caller, HUMAN, MailId, Maybe, MemberId, Millis, ProjectId, Refusal, SessionId};
 
 use super::form::{Form, Need};
-use super::{Mail, MailPriority, MailType};
+use super::{Mail, MailPriority, MailType, Sender, SenderKind};
 
 pub(super) const TYPES: &str = "assignment, status_update, query, response, directive, notification";
+
+/// What a refusal calls the body.
+pub(super) const WHOLE: &str = "Invalid request body";
 
 /// A body of `POST /api/mail`, checked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -47,6 +50,9 @@ pub struct Letter {
     /// How urgent it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<MailPriority>,
+    /// Who sends it, if that is proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Sender>,
 }
 
 /// A group of recipients named by its place, not by its sessions.
@@ -62,9 +68,17 @@ pub enum MailScope {
 }
 
 impl NewMail {
+    /// Reads what `caller` asks for. A device need not say who sends: whatever it says, its mail is from a person.
+    pub fn read_from(caller: &Caller, mut body: Option<Value>) -> Result<Self, Refusal> {
+        if let (Caller::Device(_), Some(Value::Object(fields))) = (caller, &mut body) {
+            fields.insert("fromSessionId".into(), HUMAN.into());
+        }
+        Self::read(body)
+    }
+
     /// Reads a request body (`None` if there was none), all problems at once.
     pub fn read(body: Option<Value>) -> Result<Self, Refusal> {
-        let mut form = Form::of_body("Invalid request body", body)?;
+        let mut form = Form::of_body(WHOLE, body)?;
         let project = form.id("projectId", Need::Required).into_value();
         let from = form.id("fromSessionId", Need::Required).into_value();
         let mail_type = form.word("type", Need::Required, TYPES).into_value();
@@ -93,6 +107,7 @@ impl NewMail {
                     subject,
                     body,
                     priority,
+                    sender: None,
                 },
                 to,
                 to_member,
@@ -103,13 +118,28 @@ impl NewMail {
 }
 
 impl NewMail {
+    /// True if a person sends it, proved by a device.
+    pub fn is_from_a_person(&self) -> bool {
+        let sender = self.letter.sender.as_ref();
+        sender.is_some_and(|sender| sender.kind == SenderKind::Human)
+    }
+
     /// True if its recipient is named, so that no session needs to be looked up.
     pub fn names_a_session(&self) -> bool {
-        self.to.value().is_some()
+        let leads = self.is_from_a_person() && self.scope == Some(MailScope::Team);
+        self.to.value().is_some() && !leads
     }
 }
 
 impl Letter {
+    /// Leaves out what may change while the letter stays the same: what a device is called.
+    pub fn forget_names(&mut self) {
+        let device = self.sender.as_mut().and_then(|sender| sender.device.as_mut());
+        if let Some(device) = device {
+            device.name.clear();
+        }
+    }
+
     /// The letter a mail was made from.
     pub fn of(mail: &Mail) -> Self {
         Self {
@@ -120,6 +150,7 @@ impl Letter {
             subject: mail.subject.clone(),
             body: mail.body.clone(),
             priority: mail.priority.value().copied(),
+            sender: mail.sender.clone(),
         }
     }
 
@@ -138,6 +169,7 @@ impl Letter {
             body: self.body.clone(),
             created_at: at,
             priority: self.priority.into(),
+            sender: self.sender.clone(),
         }
     }
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::domain::{
-    Caller, Change, Event, InputAnswered, Late, Maybe, Millis, Mint, PromptSend, Refusal, RequestId, SendKey,
-    SessionId, TooLate, for_reading, for_terminal,
+    Caller, Change, DeviceId, Event, InputAnswered, Late, Maybe, Millis, Mint, PromptSend, Refusal,
+    RequestId, SendKey, Sender, SessionId, TooLate, for_reading, for_terminal,
 };
 
 use super::{NeedsInput, NewEntry, Session, SessionHead, prompt::quote};
@@ -120,6 +120,16 @@ impl Answerer {
             kind,
             id: Some(id),
             name,
+        }
+    }
+
+    /// The same as the sender of what carries the answer; `None` if it proved nothing.
+    pub fn sender(&self) -> Option<Sender> {
+        let id = self.id.as_deref()?;
+        match self.kind {
+            AnswererKind::Local => None,
+            AnswererKind::Agent => Some(Sender::agent()),
+            AnswererKind::Device => Some(Sender::with(DeviceId::parse(id).ok()?, &self.name)),
         }
     }
 
@@ -361,6 +371,7 @@ fn typed(session: &SessionId, answer: &Answer, now: Millis) -> Arc<PromptSend> {
         mode: "send",
         sender_session_id: None,
         timestamp: now,
+        sender: answer.answered_by.sender(),
     })
 }
 

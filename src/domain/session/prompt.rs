@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, json};
 
-use crate::domain::{Change, Event, Maybe, Mint, PromptSend, Refusal};
+use crate::domain::{
+    Caller, Change, Event, HUMAN, Maybe, Mint, PromptSend, Refusal, Sender, Speaker, Speaks, for_terminal,
+};
 
 use super::{NewEntry, Session};
 
@@ -18,8 +20,10 @@ pub struct Prompt {
     pub content: String,
     /// Whether it is sent off.
     pub mode: PromptMode,
-    /// Who asks; not checked.
+    /// Who asks; not checked, unless there is a sender.
     pub sender_session_id: Option<String>,
+    /// Who asks, if that is proved.
+    pub sender: Option<Sender>,
 }
 
 /// What is done with the text.
@@ -42,6 +46,31 @@ impl PromptMode {
     }
 }
 
+impl Prompt {
+    /// The prompt as `caller` may send it: from who has proved to be it, and from outside one line that commands
+    /// nothing.
+    pub fn signed(mut self, caller: &Caller) -> Result<Self, Refusal> {
+        match caller.speaks(Speaks::Prompt, self.sender_session_id.as_deref())? {
+            Speaker::AsSaid | Speaker::Nobody => {}
+            Speaker::Session(session) => {
+                self.sender_session_id = Some(session.to_string());
+                self.sender = Some(Sender::agent());
+            }
+            Speaker::Human => {
+                self.sender_session_id = Some(HUMAN.to_owned());
+                self.sender = caller.device().map(|device| Sender::human(device));
+            }
+        }
+        if caller.device().is_some() {
+            self.content = for_terminal(&self.content);
+            if self.content.is_empty() {
+                return Err(Refusal::invalid("content has nothing that can be typed"));
+            }
+        }
+        Ok(self)
+    }
+}
+
 impl Session {
     /// The session after a prompt was sent to it.
     pub fn prompt(&self, prompt: Prompt, mint: &mut Mint) -> Result<Change, Refusal> {
@@ -59,6 +88,7 @@ impl Session {
             mode: prompt.mode.as_str(),
             sender_session_id: prompt.sender_session_id,
             timestamp: mint.now(),
+            sender: prompt.sender,
         };
         let mut change = next.updated();
         let sent = Event::SessionPromptSend {
@@ -77,11 +107,16 @@ fn received(prompt: &Prompt) -> NewEntry {
         metadata.insert("senderSessionId".into(), sender.into());
     }
     metadata.insert("mode".into(), prompt.mode.as_str().into());
+    let device = prompt.sender.as_ref().and_then(|sender| sender.device.as_ref());
+    if let Some(sender) = &prompt.sender {
+        metadata.insert("sender".into(), json!(sender));
+    }
     let (quote, rest) = quote(&prompt.content, QUOTED);
-    let message = format!(
-        "Received prompt from session {}: \"{quote}{rest}\"",
-        sender.unwrap_or("unknown")
-    );
+    let from = match device {
+        Some(device) => format!("{HUMAN} ({})", device.name),
+        None => format!("session {}", sender.unwrap_or("unknown")),
+    };
+    let message = format!("Received prompt from {from}: \"{quote}{rest}\"");
     let mut entry = NewEntry::said("prompt_received", &message);
     entry.metadata = Maybe::Value(json!(metadata));
     entry
@@ -102,7 +137,8 @@ pub(super) fn quote(content: &str, most: usize) -> (&str, &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::samples::{at, mint, session};
+    use crate::domain::SessionId;
+    use crate::domain::samples::{at, device, mint, session};
 
     use super::*;
 
@@ -111,7 +147,52 @@ mod tests {
             content: content.into(),
             mode: PromptMode::Send,
             sender_session_id: sender.map(Into::into),
+            sender: None,
         }
+    }
+
+    #[test]
+    fn a_prompt_of_an_agent_is_from_the_session_it_proved_and_from_no_other() {
+        let boss = Caller::Agent(SessionId::parse("boss").unwrap());
+        assert!(matches!(
+            prompt("go", Some("other")).signed(&boss),
+            Err(Refusal::Forbidden(_))
+        ));
+        for said in [Some("boss"), None] {
+            let signed = prompt("a\tb\u{1b}[1m", said).signed(&boss).unwrap();
+            assert_eq!(signed.content, "a\tb\u{1b}[1m", "agents type what they type");
+            let change = session("s", &[]).prompt(signed, &mut mint(9)).unwrap();
+            let entry = change.session.unwrap().timeline.values().unwrap().pop().unwrap();
+            let sender = json!({"kind": "agent", "verified": true});
+            assert_eq!(
+                entry["metadata"],
+                json!({"senderSessionId": "boss", "mode": "send", "sender": sender})
+            );
+        }
+    }
+
+    #[test]
+    fn a_prompt_of_a_device_is_from_a_person_and_one_harmless_line() {
+        let phone = Caller::Device(device("dev_1"));
+        let signed = prompt("yes\u{1b}[201~\r\nrm -rf /\n", Some("boss"))
+            .signed(&phone)
+            .unwrap();
+        assert_eq!(signed.content, "yes rm -rf /");
+        let change = session("s", &[]).prompt(signed, &mut mint(9)).unwrap();
+        let Event::SessionPromptSend { prompt: sent, .. } = &change.events[0] else {
+            panic!("the terminal hears it first");
+        };
+        assert_eq!(sent.sender_session_id.as_deref(), Some("human"));
+        let entry = change.session.unwrap().timeline.values().unwrap().pop().unwrap();
+        assert_eq!(
+            entry["message"],
+            "Received prompt from human (dev_1): \"yes rm -rf /\""
+        );
+        assert_eq!(entry["metadata"]["sender"]["device"]["id"], "dev_1");
+        assert!(matches!(
+            prompt("\u{1b}[2J\n", None).signed(&phone),
+            Err(Refusal::Invalid(_))
+        ));
     }
 
     #[test]

@@ -139,13 +139,13 @@ impl SpawnPlan {
         mint: &mut Mint,
     ) -> (Session, Change) {
         let project = &self.project;
-        let env_vars = place.environment(&id, self.mode, self.parent.as_deref());
+        let env_vars = place.environment(&id, mint.now(), self.mode, self.parent.as_deref());
         let wish = NewSession {
             id: Some(id.clone()),
             task_ids: self.task_ids.clone(),
             name: Some(self.name.clone()),
             status: Some("spawning".into()),
-            env: env_vars.clone(), // the providers' keys are left out of the session itself
+            env: place.masked(env_vars.clone()), // the session itself leaves the providers' keys out
             metadata: Maybe::Value(self.metadata()),
             parent_session_id: self.parent.clone(),
             quiet: true, // there is no `session:created` for a spawned session

@@ -2,8 +2,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::domain::samples::{member, mint, task};
-use crate::domain::{Event, Machine, Maybe, Millis, Project, ProjectId, Session, SessionId, Task};
+use crate::domain::samples::{device, member, mint, task};
+use crate::domain::{
+    AgentKey, Caller, Event, Machine, Maybe, Millis, Project, ProjectId, Session, SessionId, Task,
+};
 
 use super::*;
 
@@ -85,6 +87,7 @@ fn place() -> SpawnPlace {
     SpawnPlace {
         manifest_path: "/s/sess_1/manifest.json".into(),
         server_url: "http://localhost:3000".into(),
+        agent_key: AgentKey::new([7; 32]),
         data_dir: "/d".into(),
         session_dir: "/s".into(),
         provider_env: provider.map(|(name, value)| (name.into(), value.into())).into(),
@@ -307,7 +310,7 @@ fn members_nobody_knows_are_kept_by_name_and_a_session_without_members_has_none(
 }
 
 #[test]
-fn a_spawn_says_updated_then_spawn_then_each_task_and_only_the_spawn_has_keys() {
+fn a_spawn_says_updated_then_spawn_then_each_task_and_only_the_spawn_has_keys_and_a_token() {
     let (session, events) = spawned(wish(&["t", "t"]), &stage());
     let names: Vec<&str> = events.iter().map(Event::name).collect();
     assert_eq!(
@@ -330,6 +333,11 @@ fn a_spawn_says_updated_then_spawn_then_each_task_and_only_the_spawn_has_keys() 
         panic!("the second event is the announcement")
     };
     assert_eq!(spawn.env_vars["OPENAI_API_KEY"], "sk-secret");
+    let token = place().agent_key.token(&session.head.id, session.head.started_at);
+    assert_eq!(
+        spawn.env_vars["MAESTRO_SERVER_URL"],
+        format!("http://localhost:3000/as/{token}")
+    );
     assert!(!spawn.env_vars.contains_key("GEMINI_API_KEY") && !spawn.env_vars.contains_key("PATH"));
     assert_eq!(
         (spawn.command, spawn.cwd.as_str()),
@@ -353,4 +361,43 @@ fn what_is_gone_when_the_manifest_is_made_is_refused_after_all() {
     };
     let refusal = plan(wish(&["t"])).refresh(&without_project).unwrap_err();
     assert_eq!(refusal, SpawnRefusal::ProjectNotFound("p".into()));
+}
+
+#[test]
+fn the_parent_of_a_new_session_is_who_has_proved_to_ask_for_it() {
+    let agent = Caller::Agent(SessionId::parse("boss").unwrap());
+    let phone = Caller::Device(device("dev_1"));
+    let text = |text: &str| Some(text.to_owned());
+    let signed = |caller: &Caller, source: Option<&str>, parent: Option<&str>| {
+        let wish = SpawnWish {
+            spawn_source: source.map(str::to_owned),
+            session_id: parent.map(str::to_owned),
+            ..wish(&["t"])
+        };
+        wish.signed(caller)
+            .map(|wish| (wish.spawn_source, wish.session_id))
+    };
+    // As said, as the agent of `boss`, and as a device; `None` is refused.
+    type Both = (Option<String>, Option<String>);
+    let by_boss = || Some((text("session"), text("boss")));
+    let table: [(Option<&str>, Option<&str>, Option<Both>); 8] = [
+        (Some("session"), Some("boss"), by_boss()),
+        (None, Some("boss"), by_boss()),
+        (None, None, by_boss()),
+        (Some(""), Some(""), by_boss()),
+        (Some("session"), None, by_boss()),
+        (Some("session"), Some("other"), None),
+        (Some("ui"), Some("boss"), None),
+        (Some("api"), None, Some((text("api"), text("boss")))),
+    ];
+    for (source, parent, by_agent) in table {
+        let as_said = (source.map(str::to_owned), parent.map(str::to_owned));
+        assert_eq!(signed(&Caller::Local, source, parent), Ok(as_said));
+        assert_eq!(signed(&phone, source, parent), Ok((None, None)));
+        match (signed(&agent, source, parent), by_agent) {
+            (Ok(got), Some(expected)) => assert_eq!(got, expected, "{source:?} {parent:?}"),
+            (Err(SpawnRefusal::NotYourself(_)), None) => {}
+            (got, _) => panic!("{source:?} {parent:?}: {got:?}"),
+        }
+    }
 }

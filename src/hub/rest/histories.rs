@@ -1,7 +1,7 @@
 //! `/api/sessions/:id/{events,timeline,docs,prompt}`: what sessions tell and are told (API.md section 7).
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::State,
     http::StatusCode,
     routing::{get, post},
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::{App, AppError};
-use crate::domain::{Maybe, NewDoc, NewEntry, Prompt, PromptMode, Refusal, SessionKind};
+use crate::domain::{Caller, Maybe, NewDoc, NewEntry, Prompt, PromptMode, Refusal, SessionKind};
 
 use super::super::{
     Hub,
@@ -135,6 +135,7 @@ fn prompt_mode(mode: &Maybe<Value>) -> Option<PromptMode> {
 
 async fn prompt(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     wanted: Wanted,
     One(id): One<SessionKind>,
     Body(body): Body<Text>,
@@ -149,8 +150,9 @@ async fn prompt(
         content,
         mode,
         sender_session_id: body.sender_session_id,
+        sender: None,
     };
-    match app.prompt(id, prompt).await {
+    match app.prompt(&caller, id, prompt).await {
         Ok(()) => Ok(wanted.ok(&json!({"success": true}))),
         Err(AppError::Refused(Refusal::Conflict(text))) => Err(refused(StatusCode::CONFLICT, &text)),
         Err(error) => Err(error.into()),

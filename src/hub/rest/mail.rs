@@ -1,7 +1,7 @@
 //! `/api/mail` (API.md section 10): the only routes that validate strictly.
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::State,
     http::HeaderMap,
     routing::{get, post},
@@ -9,7 +9,7 @@ use axum::{
 use serde_json::json;
 
 use crate::app::App;
-use crate::domain::{InboxQuery, NewMail, Refusal, SendKey, WaitQuery, mail_path_id};
+use crate::domain::{Caller, InboxQuery, NewMail, Refusal, SendKey, WaitQuery, mail_path_id};
 
 use super::super::{
     Hub,
@@ -28,10 +28,16 @@ pub(super) fn routes() -> Router<Hub> {
         .route("/api/mail/{id}", get(show).delete(remove))
 }
 
-async fn send(State(app): State<App>, wanted: Wanted, headers: HeaderMap, AnyBody(body): AnyBody) -> Answer {
+async fn send(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    wanted: Wanted,
+    headers: HeaderMap,
+    AnyBody(body): AnyBody,
+) -> Answer {
     let key = idempotency_key(&headers)?;
-    let wish = NewMail::read(Some(body))?;
-    let mails = app.send_mail(wish, key).await?;
+    let wish = NewMail::read_from(&caller, Some(body))?;
+    let mails = app.send_mail(&caller, wish, key).await?;
     Ok(match &*mails {
         [mail] => wanted.created(mail),
         many => wanted.created(many),

@@ -1,11 +1,11 @@
 //! `POST /api/sessions/spawn` (API.md section 8).
 
-use axum::{Router, extract::State, routing::post};
+use axum::{Extension, Router, extract::State, routing::post};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::app::App;
-use crate::domain::{Session, SpawnWish};
+use crate::domain::{Caller, Session, SpawnWish};
 
 use super::super::{
     Hub,
@@ -74,8 +74,13 @@ impl From<Spawn> for SpawnWish {
     }
 }
 
-async fn spawn(State(app): State<App>, wanted: Wanted, Body(body): Body<Spawn>) -> Answer {
-    let spawned = app.spawn_session(body.into()).await?;
+async fn spawn(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    wanted: Wanted,
+    Body(body): Body<Spawn>,
+) -> Answer {
+    let spawned = app.spawn_session(&caller, body.into()).await?;
     Ok(wanted.created(&Announced {
         session: &spawned.session,
         manifest_path: &spawned.manifest_path,
