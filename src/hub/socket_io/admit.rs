@@ -65,7 +65,8 @@ pub fn phone(socket: &SocketRef, auth: &Auth, shared: &Arc<Shared>) -> Result<Ar
     let parts = socket.req_parts();
     let session = parts.extensions.get::<Session>();
     let caller = match parts.extensions.get::<Entrance>() {
-        Some(Entrance::Local) => Caller::Local,
+        // The door has looked at what an agent shows of itself.
+        Some(Entrance::Local) => parts.extensions.get::<Caller>().cloned().unwrap_or(Caller::Local),
         Some(Entrance::Ingress) => {
             let proved = prove(&parts.headers, auth, shared);
             if proved.is_err() && session.is_some_and(Session::fail) {

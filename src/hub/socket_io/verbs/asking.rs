@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::{AppError, find_member};
 use crate::domain::{
-    Caller, InputAnswer, MemberId, NewMail, NewTask, ProjectId, Prompt, PromptMode, RequestId, Scope,
+    Caller, HUMAN, InputAnswer, MemberId, NewMail, NewTask, ProjectId, Prompt, PromptMode, RequestId, Scope,
     SendKey, SessionHead, SessionId, SpawnWish, Task, TaskId,
 };
 use crate::hub::{Hub, phone::SessionView};
@@ -20,8 +20,6 @@ const TEXT: usize = 64 << 10;
 const TASKS: usize = 20;
 /// Length of a task's title that is made from a message, in characters.
 const TITLE: usize = 100;
-/// Sender of what a phone writes.
-const HUMAN: &str = "human";
 
 /// A text for an agent's terminal.
 #[derive(Deserialize)]
@@ -90,7 +88,7 @@ impl Asking {
         Ok(head)
     }
 
-    /// Reads a mail. The sender of what a device writes is the person behind it.
+    /// Reads a mail. Who sends it is settled by who the caller has proved to be; on this machine it may say so.
     pub fn mail(
         &self,
         data: Value,
@@ -107,19 +105,18 @@ impl Asking {
         if let Some(project) = project {
             body.entry("projectId").or_insert_with(|| project.as_str().into());
         }
-        match self.caller.device() {
-            Some(_) => drop(body.insert("fromSessionId".into(), HUMAN.into())),
-            None => drop(body.entry("fromSessionId").or_insert_with(|| HUMAN.into())),
+        if matches!(*self.caller, Caller::Local) {
+            body.entry("fromSessionId").or_insert_with(|| HUMAN.into());
         }
-        let wish = NewMail::read(Some(body.into())).map_err(AppError::from)?;
+        let wish = NewMail::read_from(&self.caller, Some(body.into())).map_err(AppError::from)?;
         self.may(Scope::Mail, &wish.letter.project_id)?;
         Ok((id, wish))
     }
 
     /// Sends it. Under the same key it is one mail.
     pub async fn send_mail(&self, wish: NewMail, key: Option<String>) -> Result<Value, Refusal> {
-        // Also across a restart: the key is the sender's own, so it cannot meet another device's.
-        let key = key.and_then(|key| SendKey::parse(&format!("{}/{key}", self.sender())).ok());
+        // Under the key it is one mail across a restart too; what cannot be one is still remembered here.
+        let key = key.and_then(|key| SendKey::parse(&key).ok());
         let mails = self.hub.app().send_mail(&self.caller, wish, key).await?;
         let ids: Vec<_> = mails.iter().map(|mail| &mail.id).collect();
         Ok(json!({"ids": ids, "recipients": ids.len()}))
