@@ -24,9 +24,12 @@ async fn join(daemon: &Daemon, phone: &Phone<'_>, packet: &str) -> String {
         .header("content-type", "text/plain;charset=UTF-8")
         .body(packet.to_owned());
     assert_eq!(stranger(daemon, asked).await.status, 200);
-    let packets = stranger(daemon, with_cookie(phone, "GET", &path)).await.text();
-    let mut packets = packets.split('\x1e').filter(|packet| *packet != "2");
-    packets.next().unwrap_or_default().to_owned()
+    loop {
+        let packets = stranger(daemon, with_cookie(phone, "GET", &path)).await.text();
+        if let Some(packet) = packets.split('\x1e').find(|packet| *packet != "2") {
+            return packet.to_owned();
+        }
+    }
 }
 
 #[tokio::test]

@@ -57,14 +57,6 @@ async fn clients_that_do_not_read_are_gone_soon_with_all_they_held_and_others_mi
         seqs.windows(2).all(|pair| pair[1] == pair[0] + 1),
         "the reader misses nothing: {seqs:?}"
     );
-    assert!(
-        scene
-            .hub
-            .log()
-            .matches("a client of Socket.IO was cut off")
-            .count()
-            >= 10
-    );
     // The reader, and connections of requests that are at their end.
     eventually("their descriptors are free", || async {
         (descriptors(&scene.hub) <= before + 3).then_some(())

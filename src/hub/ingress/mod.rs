@@ -120,7 +120,7 @@ impl IngressDoor {
             return Refused::from(Unwelcome::NoOrigin).into_response();
         }
         let half = Guard::cookie(headers);
-        if !half.is_some_and(|half| guard.parts.devices.recognises(&half).is_some()) {
+        if half.is_none_or(|half| guard.parts.devices.recognises(&half).is_none()) {
             return match guard.stranger(guard.origin(headers).ip) {
                 Ok(()) => Refused::from(Denied::Unpaired).into_response(),
                 Err(often) => Refused::from(often).into_response(),

@@ -27,7 +27,7 @@ pub struct Refused {
     /// Seconds after which it is worth asking again.
     pub retry_after_s: Option<u32>,
     /// How things stand, if that helps.
-    pub details: Option<Value>,
+    pub details: Option<Box<Value>>,
 }
 
 impl Refused {
@@ -153,9 +153,9 @@ impl From<Refusal> for Refused {
         Self {
             details: match refusal {
                 // Who was first, when, and what they said.
-                Refusal::TooLate(late) => Some(json!({
+                Refusal::TooLate(late) => Some(Box::new(json!({
                     "requestId": late.current, "answeredBy": late.by, "at": late.at, "answer": late.said,
-                })),
+                }))),
                 _ => None,
             },
             ..Self::new(status, &code.to_ascii_lowercase(), message)
@@ -226,7 +226,7 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let mut body = json!({"error": true, "code": self.code, "message": self.message});
         if let Some(details) = &self.details {
-            body["details"] = details.clone();
+            body["details"] = Value::clone(details);
         }
         let mut response = reply::bytes(self.status, body.to_string());
         if let Some(after) = self.retry_after_s {

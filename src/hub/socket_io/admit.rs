@@ -6,7 +6,8 @@ use axum::http::{HeaderMap, header};
 use cookie::Cookie;
 use serde::Deserialize;
 use serde_json::Value;
-use socketioxide::extract::SocketRef;
+use socketioxide::{extract::SocketRef, socket::DisconnectReason};
+use tracing::debug;
 
 use crate::access::{Credential, Denied};
 use crate::domain::{Caller, ProjectId};
@@ -64,7 +65,8 @@ pub fn phone(socket: &SocketRef, auth: &Auth, shared: &Arc<Shared>) -> Result<Ar
     let parts = socket.req_parts();
     let session = parts.extensions.get::<Session>();
     let caller = match parts.extensions.get::<Entrance>() {
-        Some(Entrance::Local) => Caller::Local,
+        // The door has looked at what an agent shows of itself.
+        Some(Entrance::Local) => parts.extensions.get::<Caller>().cloned().unwrap_or(Caller::Local),
         Some(Entrance::Ingress) => {
             let proved = prove(&parts.headers, auth, shared);
             if proved.is_err() && session.is_some_and(Session::fail) {
@@ -121,7 +123,8 @@ fn prove(headers: &HeaderMap, auth: &Auth, shared: &Shared) -> Result<Arc<crate:
 /// Sees to it that the seat is given back when the socket ends, whichever way it does.
 pub fn settle(socket: &SocketRef, peers: &Arc<Peers>, seat: Arc<Seat>) {
     let (peers, peer) = (peers.clone(), seat.peer().clone());
-    socket.on_disconnect(move || {
+    socket.on_disconnect(move |reason: DisconnectReason| {
+        debug!(sid = peer.sid, %reason, "a socket ended");
         peers.remove(&peer);
         ready(())
     });

@@ -87,7 +87,7 @@ fn ask(shared: &Arc<Shared>, peer: &Arc<Peer>, request: Request) {
                 }
             });
         }
-        Taken::Refused(request, refusal) => acknowledge(peer, request.reply, Err(refusal)),
+        Taken::Refused(reply, refusal) => acknowledge(peer, reply, Err(refusal)),
     }
 }
 

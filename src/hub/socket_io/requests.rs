@@ -39,7 +39,7 @@ pub enum Taken {
     /// Somebody is at it.
     Queued,
     /// It is not done.
-    Refused(Request, Refusal),
+    Refused(Reply, Refusal),
 }
 
 /// The requests of one socket.
@@ -60,11 +60,14 @@ impl Requests {
     pub fn take(&self, request: Request) -> Taken {
         let mut state = self.state();
         if !state.bucket.pass(Instant::now()) {
-            return Taken::Refused(request, Refusal::new("rate", "too many requests: slow down"));
+            return Taken::Refused(
+                request.reply,
+                Refusal::new("rate", "too many requests: slow down"),
+            );
         }
         if state.waiting.len() >= WAITING {
             let busy = Refusal::new("busy", "too many requests are waiting: try again");
-            return Taken::Refused(request, busy);
+            return Taken::Refused(request.reply, busy);
         }
         state.waiting.push_back(request);
         match std::mem::replace(&mut state.busy, true) {

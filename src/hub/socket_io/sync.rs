@@ -264,9 +264,7 @@ fn session(view: &dyn View, head: &SessionHead, presence: &HashMap<SessionId, Va
 
 /// Heads of the newest mails to everybody and to people.
 async fn mails(hub: &Hub, project: &ProjectId) -> Result<(Vec<Value>, bool), Refusal> {
-    let Ok(human) = SessionId::parse("human") else {
-        return Ok((Vec::new(), false)); // cannot be: it is an id
-    };
+    let human = SessionId::human();
     let found = hub.app().mailbox().inbox(project, &human, Millis(0)).await;
     let found = found.map_err(AppError::from)?;
     let (found, truncated) = newest(found, MAILS, |mail| mail.created_at);

@@ -74,6 +74,7 @@ fn ours() -> Vec<Event> {
         content: SECRET.into(),
         mode: "send",
         sender_session_id: None,
+        sender: None,
         timestamp: record(json!(1)),
         sender: None,
     };
