@@ -4,7 +4,7 @@
 //! Our own clients come first and never wait for Redis. What could not be published stays in a bounded queue
 //! ([`Outbox`]) until Redis is back. What is heard goes through the store like everything else, so that it has its
 //! number and its place among our own events, in the log of what was missed too. What was missed itself cannot be had
-//! again: then the event [`Event::Resync`] goes through the store. Socket.IO clients are sent it as `hub:resync` and ask
+//! again: then the event [`Event::Resync`] goes through the store. Socket.IO clients are told `state:reset` and ask
 //! for a snapshot; whoever asks [`Replay`](super::Replay) for what came after an event before it is told to begin anew.
 
 mod envelope;

@@ -120,7 +120,8 @@ pub enum Event {
     /// A fact of another hub, already in the contract's shape.
     Remote(Arc<Remote>),
     /// `hub:resync` (ours): facts of other hubs were missed and cannot be had again. Whoever follows events by their
-    /// numbers reads everything anew; the raw protocol knows no such thing, so it is not sent there.
+    /// numbers reads everything anew: Socket.IO clients are told `state:reset`. The raw protocol knows no such thing, so
+    /// it is not sent there.
     Resync {
         /// For people.
         reason: &'static str,

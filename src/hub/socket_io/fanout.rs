@@ -51,9 +51,14 @@ pub async fn run(kind: Kind, mut heard: Subscription, shared: Arc<Shared>, stop:
         // Subscribed before anybody is told: whoever asks then what was missed, misses nothing after.
         heard = shared.hub.bus().subscribe(kind, QUEUE);
         let (epoch, seq) = shared.hub.bus().replay().now();
-        let reset = json!({"reason": "missed", "epoch": &*epoch, "seq": seq});
-        peers.each(|peer| peer.say(Item::Said("state:reset", raw(reset.clone()))));
+        reset(&peers, &epoch, seq);
     }
+}
+
+/// What they know is not all there was: they read everything anew.
+fn reset(peers: &Peers, epoch: &str, seq: u64) {
+    let reset = json!({"reason": "missed", "epoch": epoch, "seq": seq});
+    peers.each(|peer| peer.say(Item::Said("state:reset", raw(reset.clone()))));
 }
 
 async fn deliver(kind: Kind, heard: &Subscription, peers: &Peers, shared: &Shared) -> Cut {
@@ -71,6 +76,9 @@ fn hand_on(kind: Kind, batch: &mut Vec<Delivery>, peers: &Peers, shared: &Shared
     let (epoch, _) = shared.hub.bus().replay().now();
     for delivery in batch.drain(..) {
         match delivery {
+            Delivery::Event(event) if matches!(event.event, Event::Resync { .. }) => {
+                reset(peers, &epoch, event.seq);
+            }
             Delivery::Event(event) if !peers.is_empty() => match kind {
                 Kind::Mobile => to_phones(&event, &epoch, peers, shared.hub.app()),
                 _ => to_desktops(&event, &epoch, peers),
