@@ -31,4 +31,5 @@ pub mod redis_link; // the one way to redis: up since when, or down and why
 pub mod sqlite; // one file, one writer thread, group commit, migrations, backup; names no domain
 pub mod config; // TOML, environment and flags become one checked Config with origins
 pub mod service; // us and the init system: signals, sd_notify, journald, sleep
+pub mod private_socket; // a unix socket for this user alone
 pub mod shutdown; // tasks that are stopped and waited for together

@@ -259,6 +259,12 @@ pub enum MailError {
     Engine(Arc<str>),
 }
 
+/// The programs that own terminals: they type what `session:prompt_send` says.
+pub trait Desktops: Send + Sync + 'static {
+    /// True if one of them hears all events, as far as we can tell.
+    fn connected(&self) -> bool;
+}
+
 /// The wall clock.
 pub trait Clock: Send + Sync + 'static {
     /// Now.

@@ -8,12 +8,13 @@
 # Ends with 1 if something is missing that could not be installed, and says what.
 set -u
 
-all="build redis"
+all="build redis clients"
 
 group() {
     case $1 in
         build) need cc build-essential - ;;
         redis) need redis-server redis-server redis ;;
+        clients) need node nodejs node; need npm npm node; need python3 python3-venv python; clients ;;
         *) echo "unknown group: $1 (there are: $all)" >&2; exit 64 ;;
     esac
 }
@@ -31,6 +32,22 @@ need() {
     command -v "$1" >/dev/null 2>&1 && return 0
     echo "$1 is missing and could not be installed" >&2
     missing=1
+}
+
+# What the socket tests drive, at the versions that are written down: into tests/clients/node_modules and target/.
+clients() {
+    here=$(cd "$(dirname "$0")" && pwd)
+    if ! [ "$here/clients/node_modules/.package-lock.json" -nt "$here/clients/package-lock.json" ]; then
+        (cd "$here/clients" && npm ci --ignore-scripts --no-audit --no-fund) || missing=1
+        touch "$here/clients/node_modules/.package-lock.json" 2>/dev/null
+    fi
+    venv=$here/../target/clients-venv
+    if ! [ "$venv/installed" -nt "$here/clients/requirements.txt" ]; then
+        mkdir -p "$here/../target"
+        { python3 -m venv "$venv" || { with_apt python3-venv && python3 -m venv "$venv"; }; } &&
+            "$venv/bin/pip" install -q --disable-pip-version-check -r "$here/clients/requirements.txt" &&
+            touch "$venv/installed" || missing=1
+    fi
 }
 
 with_apt() {

@@ -16,6 +16,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("app", &["domain", "ports"]),
     // machinery: names no domain at all
     ("shutdown", &[]),
+    ("private_socket", &[]),
     ("config", &[]),
     ("service", &["shutdown"]),
     ("sqlite", &["shutdown"]),
@@ -44,7 +45,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "shutdown",
         ],
     ),
-    ("access", &["domain", "ports", "app"]),
+    ("access", &["domain", "ports", "app", "sqlite", "shutdown"]),
     (
         "tunnel",
         &["access", "children", "supervisor", "config", "shutdown"],
@@ -52,11 +53,28 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // The bus has one kind of subscription, so there is no port for it.
     (
         "hub",
-        &["domain", "ports", "app", "access", "bus", "skills", "shutdown"],
+        &[
+            "domain",
+            "ports",
+            "app",
+            "access",
+            "bus",
+            "skills",
+            "private_socket",
+            "shutdown",
+        ],
     ),
     (
         "control",
-        &["domain", "ports", "app", "access", "supervisor", "shutdown"],
+        &[
+            "domain",
+            "ports",
+            "app",
+            "access",
+            "supervisor",
+            "private_socket",
+            "shutdown",
+        ],
     ),
     ("ctl", &["control", "config", "process", "store"]),
     // the wiring

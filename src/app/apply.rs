@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::task::JoinError;
+
 use crate::domain::{Change, Session};
 use crate::ports::{CommitError, StoreError, Tx};
 
@@ -19,6 +21,14 @@ pub(super) fn carry_out(tx: &mut dyn Tx, change: Change) -> Option<Session> {
         tx.emit(event);
     }
     change.session
+}
+
+/// Runs to its end even if the caller goes away: what is stored must be announced too.
+pub(super) async fn unbroken<T: Send + 'static>(
+    work: impl Future<Output = Result<T, AppError>> + Send + 'static,
+) -> Result<T, AppError> {
+    let broken = |error: JoinError| StoreError::Engine(error.to_string().into());
+    tokio::spawn(work).await.map_err(broken)?
 }
 
 impl App {

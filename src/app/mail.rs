@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tokio::{task::JoinError, time};
+use tokio::time;
 use tracing::warn;
 
 use crate::domain::{
@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::ports::{MailError, Once, Sending};
 
-use super::{App, AppError};
+use super::{App, AppError, apply::unbroken};
 
 impl App {
     /// Sends a mail to everybody it is meant for: one mail each. Under the same `key`, the same sender's same wish is
@@ -130,14 +130,6 @@ impl App {
         })
         .await
     }
-}
-
-/// Runs to its end even if the caller goes away: what is stored must be announced too.
-async fn unbroken<T: Send + 'static>(
-    work: impl Future<Output = Result<T, AppError>> + Send + 'static,
-) -> Result<T, AppError> {
-    let broken = |error: JoinError| MailError::Engine(error.to_string().into());
-    tokio::spawn(work).await.map_err(broken)?
 }
 
 fn once(key: SendKey, wish: &NewMail) -> Result<Once, AppError> {

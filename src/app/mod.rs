@@ -1,12 +1,14 @@
 //! What can be asked. One noun per file, one function per use case: caller → load → domain rule → commit, publish.
 //! No JSON, no sockets.
 
+mod answers;
 mod apply;
 mod claims;
 mod disk;
 mod error;
 mod histories;
 mod identities;
+mod input_waiters;
 mod known;
 mod mail;
 mod mail_waiters;
@@ -21,7 +23,9 @@ mod tasks;
 
 use std::{path::PathBuf, sync::Arc};
 
+pub use answers::Answered;
 pub use error::AppError;
+pub use input_waiters::InputWaiters;
 pub use mail_waiters::MailWaiters;
 pub use members::{find_member, list_members};
 pub use modals::NewModal;
@@ -30,7 +34,7 @@ pub use sessions::FoundSessions;
 pub use spawn::{SpawnError, Spawned};
 
 use crate::domain::Millis;
-use crate::ports::{Clock, Locks, Mailbox, Manifests, Presence, Store, View};
+use crate::ports::{Clock, Desktops, Locks, Mailbox, Manifests, Presence, Store, View};
 
 /// Everything that can be asked of the hub. Cloning is cheap; clones share everything.
 #[derive(Clone)]
@@ -39,6 +43,8 @@ pub struct App {
     mail: Arc<dyn Mailbox>,
     locks: Arc<dyn Locks>,
     mail_waiters: Arc<MailWaiters>,
+    input_waiters: Arc<InputWaiters>,
+    desktops: Arc<dyn Desktops>,
     manifests: Arc<dyn Manifests>,
     clock: Arc<dyn Clock>,
     presence: Option<Arc<dyn Presence>>,
@@ -72,6 +78,10 @@ pub struct Parts {
     pub locks: Arc<dyn Locks>,
     /// Who waits for mail; hears the store's events through [`MailWaiters::behind`] the bus.
     pub mail_waiters: Arc<MailWaiters>,
+    /// Who waits for a person's answer; hears the store's events through [`InputWaiters::behind`] the bus.
+    pub input_waiters: Arc<InputWaiters>,
+    /// Who types into terminals.
+    pub desktops: Arc<dyn Desktops>,
     /// Manifest generator.
     pub manifests: Arc<dyn Manifests>,
     /// Wall clock.
@@ -88,6 +98,8 @@ impl App {
             mail,
             locks,
             mail_waiters,
+            input_waiters,
+            desktops,
             manifests,
             clock,
             facts,
@@ -97,6 +109,8 @@ impl App {
             mail,
             locks,
             mail_waiters,
+            input_waiters,
+            desktops,
             manifests,
             clock,
             presence: None,

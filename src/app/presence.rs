@@ -5,7 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use serde::Serialize;
 use tracing::warn;
 
-use crate::domain::{Beat, Loss, Millis, ProjectId, SessionHead, SessionId, Sighting, Task, Verdict};
+use crate::domain::{
+    Beat, Loss, Millis, NeedsInput, ProjectId, SessionHead, SessionId, Sighting, Task, Verdict,
+};
 use crate::ports::View;
 
 use super::{App, AppError, apply::carry_out, known};
@@ -37,6 +39,9 @@ pub struct Agent {
     pub status: String,
     /// When the session last changed.
     pub last_activity: Millis,
+    /// What it waits for, if it waits for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs_input: Option<NeedsInput>,
     /// What is known of the agent.
     #[serde(flatten)]
     pub sighting: Sighting,
@@ -86,6 +91,7 @@ impl App {
                 project_id: head.project_id.clone(),
                 status: head.status.clone(),
                 last_activity: head.last_activity,
+                needs_input: question_of(head),
                 sighting,
             })
         });
@@ -99,6 +105,16 @@ impl App {
             *counts.entry(sighting.verdict).or_default() += 1;
         }
         counts
+    }
+
+    /// How many sessions wait for a person, and since when the one that waits longest.
+    pub fn waiting_for_people(&self) -> (usize, Option<Millis>) {
+        let heads = self.view().session_heads(None);
+        let waiting: Vec<_> = heads.iter().filter_map(|head| question_of(head)).collect();
+        let since = waiting
+            .iter()
+            .filter_map(|question| question.since.value().copied());
+        (waiting.len(), since.min())
     }
 
     fn sightings(&self) -> HashMap<SessionId, Sighting> {
@@ -158,10 +174,15 @@ impl App {
 }
 
 fn expects_agent(head: &SessionHead) -> bool {
-    matches!(
+    let at_work = matches!(
         head.status.as_str(),
         "spawning" | "idle" | "working" | "needs_input"
-    )
+    );
+    at_work || head.is_waiting()
+}
+
+fn question_of(head: &SessionHead) -> Option<NeedsInput> {
+    head.needs_input.value().filter(|_| head.is_waiting()).cloned()
 }
 
 /// Those of the tasks that exist.

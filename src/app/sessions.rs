@@ -116,8 +116,8 @@ impl App {
     pub async fn update_session(&self, id: SessionId, wish: SessionWish) -> Result<Session, AppError> {
         let session = self
             .change_session(id, move |session, tx| {
-                let now = tx.now();
-                Ok(session.update(wish, |task| known::task_named(&*tx, task), now))
+                let (request, now) = (tx.mint().id(), tx.now());
+                Ok(session.update(wish, |task| known::task_named(&*tx, task), request, now))
             })
             .await?;
         if Ending::of(&session.head.status).is_some() {

@@ -16,7 +16,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::domain::Published;
-use crate::ports::EventBus;
+use crate::ports::{Desktops, EventBus};
 
 use super::replay::Replay;
 
@@ -133,6 +133,23 @@ impl Local {
             .count()
     }
 
+    /// True if somebody hears the raw protocol's events of every session, as the desktop does.
+    fn has_unfiltered(&self) -> bool {
+        let queues = self.shared.read();
+        let mut raw = queues.iter().filter(|queue| queue.kind == Kind::Raw);
+        raw.any(|queue| {
+            let state = queue.state();
+            state.filter.is_none() && state.cut.is_none()
+        })
+    }
+
+    /// How many subscribers of this kind hear everything: they have no filter.
+    pub fn unfiltered(&self, kind: Kind) -> usize {
+        let queues = self.shared.read();
+        let of_kind = queues.iter().filter(|queue| queue.kind == kind);
+        of_kind.filter(|queue| queue.state().filter.is_none()).count()
+    }
+
     /// How many subscribers were cut off since the start.
     pub fn cut_off(&self) -> u64 {
         self.shared.cut_off.load(Ordering::Relaxed)
@@ -148,6 +165,13 @@ impl EventBus for Local {
                 self.shared.cut_off.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+}
+
+/// A connection of the raw protocol says nothing of what it is; agents' watchers set a filter, the desktop does not.
+impl Desktops for Local {
+    fn connected(&self) -> bool {
+        self.has_unfiltered()
     }
 }
 
@@ -358,6 +382,27 @@ mod tests {
         assert_eq!(
             names(&one),
             ["a", "answer subscribed", "b", "-", "answer unsubscribed", "a"]
+        );
+        one.set_filter(Some(HashSet::new()), "subscribed".into());
+        assert_eq!((bus.unfiltered(Kind::Raw), bus.unfiltered(Kind::Ui)), (1, 0));
+    }
+
+    #[test]
+    fn a_desktop_is_who_hears_the_raw_events_of_every_session() {
+        let bus = Local::new();
+        assert!(!bus.connected());
+        let _inside = bus.subscribe(Kind::Inside, ROOMY);
+        let watcher = bus.subscribe(Kind::Raw, ROOMY);
+        assert!(bus.connected());
+        watcher.set_filter(Some(HashSet::new()), "subscribed".into());
+        assert!(!bus.connected());
+        let narrow = Bounds { frames: 1, bytes: 1 };
+        let lost = bus.subscribe(Kind::Raw, narrow);
+        assert!(bus.connected());
+        bus.publish(vec![about("a"), about("a")]);
+        assert!(
+            lost.take(&mut Vec::new(), 1).is_err() && !bus.connected(),
+            "who was cut off hears nothing"
         );
     }
 

@@ -268,7 +268,12 @@ impl Entry {
                 let logs = [&session.events, &session.timeline, &session.docs];
                 let shared: usize = logs.iter().flat_map(|log| log.pieces()).map(|p| p.len()).sum();
                 let all: usize = logs.iter().map(|log| log.bytes()).sum();
-                (2 * head + all.saturating_sub(shared), head + all)
+                let new: usize = logs
+                    .iter()
+                    .flat_map(|log| log.unsaved())
+                    .map(|text| text.len())
+                    .sum();
+                (2 * head + all.saturating_sub(shared) + new, head + all)
             }
             None => (2 * published.data().len(), published.data().len()),
         };

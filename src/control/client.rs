@@ -10,7 +10,7 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use tokio::{net::UnixStream, time::timeout};
 
@@ -79,6 +79,25 @@ impl Client {
     pub async fn post<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, ClientError> {
         let body = self.send(Method::POST, path, None).await?;
         whole(body).await
+    }
+
+    /// Asks for something that has to be described.
+    pub async fn post_json<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let body = self.send(Method::POST, path, Some(told(body)?)).await?;
+        whole(body).await
+    }
+
+    /// The same, answered step by step.
+    pub async fn post_lines(&mut self, path: &str, body: &impl Serialize) -> Result<LineStream, ClientError> {
+        Ok(LineStream {
+            body: self.send(Method::POST, path, Some(told(body)?)).await?,
+            buffer: BytesMut::new(),
+            ended: false,
+        })
     }
 
     /// The way in from outside; `check`: asked first whether it leads to the daemon.
@@ -185,6 +204,11 @@ impl LineStream {
 
     /// The next step of something that takes a while.
     pub async fn step(&mut self) -> Result<Option<Progress>, ClientError> {
+        self.next_json().await
+    }
+
+    /// The next line, as what it says.
+    pub async fn next_json<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ClientError> {
         let Some(line) = self.next().await? else {
             return Ok(None);
         };
@@ -192,6 +216,10 @@ impl LineStream {
             .map(Some)
             .map_err(|error| ClientError::Broken(error.to_string()))
     }
+}
+
+fn told(body: &impl Serialize) -> Result<String, ClientError> {
+    serde_json::to_string(body).map_err(|error| ClientError::Broken(error.to_string()))
 }
 
 async fn whole<T: DeserializeOwned>(body: Incoming) -> Result<T, ClientError> {

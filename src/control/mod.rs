@@ -4,6 +4,7 @@
 //! through [`client::Client`]; [`server`] answers from [`Operations`], which the wiring implements. No rules here.
 
 pub mod client;
+mod devices;
 pub mod protocol;
 pub mod server;
 #[cfg(test)]
@@ -12,6 +13,8 @@ mod tests;
 use std::{future::Future, path::PathBuf, pin::Pin};
 
 use tokio::sync::mpsc;
+
+pub use devices::DeviceDesk;
 
 use protocol::{ChildAct, LogSource, Problem, Progress, Status, TunnelReport};
 
@@ -30,6 +33,8 @@ pub trait Operations: Send + Sync + 'static {
     fn config(&self) -> serde_json::Value;
     /// Agents and whether they live.
     fn agents(&self) -> Pending<'_, serde_json::Value>;
+    /// Pairing, devices and the audit.
+    fn device_desk(&self) -> &dyn DeviceDesk;
     /// Starts, stops or restarts a child.
     fn act(&self, child: String, act: ChildAct) -> Pending<'_, Result<(), Problem>>;
     /// The way in from outside; `check`: ask the public address first whether it leads to us.

@@ -1,7 +1,11 @@
 //! What is said over the control socket. Versioned and additive: a field may appear, none changes its meaning, and
 //! a reader ignores what it does not know, so an older `maestroctl` understands a newer daemon and the other way round.
 
+pub mod devices;
+
 use serde::{Deserialize, Serialize};
+
+use devices::DeviceCounts;
 
 /// Version of this protocol; it moves only if a meaning has to change.
 pub const VERSION: u32 = 1;
@@ -24,6 +28,8 @@ pub struct Status {
     pub hub: Hub,
     /// Agents by verdict.
     pub agents: AgentCounts,
+    /// Paired devices at a glance.
+    pub devices: DeviceCounts,
     /// Where things lie.
     pub places: Places,
 }
@@ -186,6 +192,10 @@ pub struct AgentCounts {
     pub silent: usize,
     /// Known to be dead.
     pub dead: usize,
+    /// Sessions that wait for a person's answer.
+    pub waiting: usize,
+    /// Since when the one that waits longest, milliseconds since the epoch.
+    pub waiting_since: Option<i64>,
 }
 
 /// Where things lie.

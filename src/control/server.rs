@@ -1,10 +1,9 @@
 //! Answers on the control socket.
 
+mod devices;
+
 use std::{
     convert::Infallible,
-    fs,
-    io::{self, ErrorKind},
-    os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -23,21 +22,21 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use serde::Deserialize;
-use thiserror::Error;
+use serde::{Deserialize, Serialize};
 use tokio::{
-    net::{UnixListener, UnixStream},
+    net::UnixStream,
     sync::{Semaphore, mpsc},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::private_socket::{PrivateSocket, SocketError};
 use crate::shutdown::TaskGroup;
 
 use super::{
     Lines, Operations,
-    protocol::{ChildAct, LogSource, Problem, Progress, TunnelReport},
+    protocol::{ChildAct, LogSource, Problem, TunnelReport},
 };
 
 /// So many connections at once: an operator's few terminals and scripts.
@@ -51,66 +50,20 @@ const WATCH_PACE: Duration = Duration::from_millis(200);
 /// A watched status is said at least this often, so that times in it stay true.
 const WATCH_PULSE: Duration = Duration::from_secs(2);
 
-/// The control socket cannot be opened.
-#[derive(Debug, Error)]
-pub enum ControlError {
-    /// Somebody answers there.
-    #[error("another process answers on {0}")]
-    Taken(PathBuf),
-    /// The system says no.
-    #[error("cannot open the control socket {path}")]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
-
 /// The bound socket; its file goes when this is dropped.
 #[derive(Debug)]
 pub struct ControlSocket {
-    listener: UnixListener,
-    path: PathBuf,
+    socket: PrivateSocket,
 }
 
 impl ControlSocket {
-    /// Binds `path` with mode 0600 in a directory of mode 0700, replacing a socket file on which nobody answers.
+    /// Binds `path` for this user alone. Call it only while holding the daemon's lock.
     ///
-    /// Call it only while holding the daemon's lock: the check and the replacement are two steps.
-    pub async fn bind(path: &Path) -> Result<Self, ControlError> {
-        let failed = |source| ControlError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        if let Some(dir) = path.parent() {
-            fs::create_dir_all(dir).map_err(failed)?;
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-        }
-        match fs::symlink_metadata(path) {
-            Ok(meta) if meta.file_type().is_socket() => {
-                if UnixStream::connect(path).await.is_ok() {
-                    return Err(ControlError::Taken(path.to_owned()));
-                }
-                fs::remove_file(path).map_err(failed)?;
-            }
-            Ok(_) => {
-                return Err(failed(io::Error::new(
-                    ErrorKind::AlreadyExists,
-                    "it exists and is no socket",
-                )));
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error)),
-        }
-        // The directory is closed to others, so nobody slips in before the mode is set.
-        let listener = UnixListener::bind(path).map_err(failed)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(Self {
-            listener,
-            path: path.to_owned(),
-        })
+    /// # Errors
+    /// Why it cannot be had.
+    pub async fn bind(path: &Path) -> Result<Self, SocketError> {
+        let socket = PrivateSocket::bind(path).await?;
+        Ok(Self { socket })
     }
 
     /// Serves until the group stops.
@@ -122,9 +75,9 @@ impl ControlSocket {
             loop {
                 let accepted = tokio::select! {
                     () = stop.cancelled() => break,
-                    accepted = self.listener.accept() => accepted,
+                    accepted = self.socket.accept() => accepted,
                 };
-                let (stream, _) = match accepted {
+                let stream = match accepted {
                     Ok(accepted) => accepted,
                     Err(error) => {
                         warn!(%error, "the control socket cannot accept");
@@ -146,14 +99,6 @@ impl ControlSocket {
                 });
             }
         });
-    }
-}
-
-impl Drop for ControlSocket {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            debug!(%error, "the control socket's file was gone already");
-        }
     }
 }
 
@@ -204,6 +149,7 @@ fn router(operations: Arc<dyn Operations>, stop: CancellationToken) -> Router {
         .route("/v1/import", post(import))
         .route("/v1/export", post(export))
         .route("/v1/backup", post(backup))
+        .merge(devices::routes())
         .with_state(Desk { operations, stop })
 }
 
@@ -328,21 +274,27 @@ struct Place {
 }
 
 async fn import(State(desk): State<Desk>, Json(place): Json<Place>) -> Response {
-    stream(progress(desk.operations.import(place.path)))
+    stream(json_lines(desk.operations.import(place.path)))
 }
 
 async fn export(State(desk): State<Desk>, Json(place): Json<Place>) -> Response {
-    stream(progress(desk.operations.export(place.path)))
+    stream(json_lines(desk.operations.export(place.path)))
 }
 
 async fn backup(State(desk): State<Desk>, Json(place): Json<Place>) -> Response {
-    stream(progress(desk.operations.backup(place.path)))
+    stream(json_lines(desk.operations.backup(place.path)))
 }
 
-fn progress(mut steps: mpsc::Receiver<Progress>) -> Lines {
+/// Each step as a line. A reader that hangs up is noticed at the source at once.
+fn json_lines<T: Serialize + Send + 'static>(mut steps: mpsc::Receiver<T>) -> Lines {
     let (tx, rx) = mpsc::channel(16);
     tokio::spawn(async move {
-        while let Some(step) = steps.recv().await {
+        loop {
+            let step = tokio::select! {
+                step = steps.recv() => step,
+                () = tx.closed() => return,
+            };
+            let Some(step) = step else { return };
             let Ok(line) = serde_json::to_string(&step) else {
                 return;
             };

@@ -5,13 +5,19 @@ use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
+use crate::private_socket::SocketError;
 use crate::shutdown::TaskGroup;
 
 use super::{
-    Lines, Operations, Pending,
+    DeviceDesk, Lines, Operations, Pending,
     client::{Client, ClientError},
-    protocol::{ChildAct, LogSource, Problem, Progress, Status, TunnelReport},
-    server::{ControlError, ControlSocket},
+    protocol::{
+        ChildAct, LogSource, Problem, Progress, Status, TunnelReport,
+        devices::{
+            CodeRef, DeviceAct, DeviceActDone, DeviceList, PairAsk, PairStep, RedeemAnswer, RedeemAsk,
+        },
+    },
+    server::ControlSocket,
 };
 
 struct StandIn {
@@ -24,6 +30,44 @@ fn lines(of: &'static [&'static str]) -> Lines {
         tx.try_send((*line).to_owned()).unwrap();
     }
     rx
+}
+
+impl DeviceDesk for StandIn {
+    fn pair(&self, ask: PairAsk) -> Pending<'_, Result<mpsc::Receiver<PairStep>, Problem>> {
+        let (tx, rx) = mpsc::channel(4);
+        tx.try_send(PairStep::Ended {
+            how: "expired".into(),
+            message: ask.scopes.join(","),
+        })
+        .unwrap();
+        Box::pin(async move { Ok(rx) })
+    }
+    fn redeem(&self, _: RedeemAsk) -> Pending<'_, Result<RedeemAnswer, Problem>> {
+        Box::pin(async { Err(Problem::new("wrong_code", "no")) })
+    }
+    fn cancel(&self, id: u64) -> Pending<'_, bool> {
+        Box::pin(async move { id == 7 })
+    }
+    fn list(&self) -> DeviceList {
+        DeviceList {
+            live_codes: 2,
+            ..DeviceList::default()
+        }
+    }
+    fn change(&self, act: DeviceAct) -> Pending<'_, Result<DeviceActDone, Problem>> {
+        Box::pin(async move {
+            match act {
+                DeviceAct::Revoke { device } => Err(Problem::new("unknown_device", device)),
+                _ => Ok(DeviceActDone {
+                    revoked: 3,
+                    ..DeviceActDone::default()
+                }),
+            }
+        })
+    }
+    fn audit(&self, _: usize, _: bool) -> Pending<'_, Result<Lines, Problem>> {
+        Box::pin(async { Ok(lines(&["{}"])) })
+    }
 }
 
 impl Operations for StandIn {
@@ -44,6 +88,9 @@ impl Operations for StandIn {
     }
     fn agents(&self) -> Pending<'_, serde_json::Value> {
         Box::pin(async { json!([]) })
+    }
+    fn device_desk(&self) -> &dyn DeviceDesk {
+        self
     }
     fn act(&self, child: String, _: ChildAct) -> Pending<'_, Result<(), Problem>> {
         Box::pin(async move {
@@ -155,6 +202,38 @@ async fn an_operator_asks_and_is_answered() {
 }
 
 #[tokio::test]
+async fn devices_are_asked_for_and_changed_with_what_is_to_be_done_in_the_body() {
+    let desk = open().await;
+    let mut client = Client::connect(&desk.path).await.unwrap();
+    assert_eq!(
+        client.get::<DeviceList>("/v1/devices").await.unwrap().live_codes,
+        2
+    );
+    let all: DeviceActDone = client
+        .post_json("/v1/devices", &DeviceAct::RevokeAll)
+        .await
+        .unwrap();
+    assert_eq!(all.revoked, 3);
+    let one = DeviceAct::Revoke {
+        device: "moon".into(),
+    };
+    let refused = client.post_json::<DeviceActDone>("/v1/devices", &one).await;
+    assert_eq!(refused.unwrap_err().to_string(), "moon");
+    let code = CodeRef { id: 7 };
+    let taken: serde_json::Value = client.post_json("/v1/pairing/cancel", &code).await.unwrap();
+    assert_eq!(taken, json!({"ok": true}));
+    let ask = PairAsk {
+        scopes: vec!["view".into(), "mail".into()],
+        ..PairAsk::default()
+    };
+    let mut steps = client.post_lines("/v1/pairing", &ask).await.unwrap();
+    let PairStep::Ended { message, .. } = steps.next_json().await.unwrap().unwrap() else {
+        panic!("it says what it was asked")
+    };
+    assert_eq!(message, "view,mail");
+}
+
+#[tokio::test]
 async fn logs_come_line_by_line_and_long_work_tells_how_far_it_is() {
     let desk = open().await;
     let mut client = Client::connect(&desk.path).await.unwrap();
@@ -196,23 +275,13 @@ async fn a_watched_status_is_said_again_when_something_changes_and_ends_with_the
 }
 
 #[tokio::test]
-async fn the_socket_is_ours_alone_and_a_stale_file_is_replaced_but_a_live_one_is_not() {
+async fn the_socket_is_ours_alone_and_a_live_one_is_not_replaced() {
     let desk = open().await;
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&desk.path), 0o600);
     assert_eq!(mode(desk.path.parent().unwrap()), 0o700);
     assert!(matches!(
         ControlSocket::bind(&desk.path).await,
-        Err(ControlError::Taken(_))
-    ));
-    let stale = desk.path.with_file_name("stale.sock");
-    drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
-    assert!(stale.exists());
-    drop(ControlSocket::bind(&stale).await.unwrap());
-    assert!(!stale.exists());
-    std::fs::write(&stale, "not a socket").unwrap();
-    assert!(matches!(
-        ControlSocket::bind(&stale).await,
-        Err(ControlError::Io { .. })
+        Err(SocketError::Taken(_))
     ));
 }

@@ -8,8 +8,17 @@ use crate::control::client::{Client, ClientError};
 
 use super::{Context, exit::Exit, paint::between};
 
+/// How much of a question is shown, in characters.
+const SHOWN: usize = 200;
+
+const EXAMPLES: &str = "\
+Examples:
+  maestroctl agents
+  maestroctl agents --json | jq '.[] | select(.needsInput) | .sessionId'    who waits for an answer";
+
 /// Arguments of `agents`.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct AgentsArgs {
     /// Print JSON
     #[arg(long)]
@@ -38,7 +47,7 @@ fn render(agents: &Value, now: i64) -> String {
     let mut table = Table::new();
     table
         .load_style(NOTHING)
-        .set_header(["SESSION", "NAME", "STATUS", "ALIVE", "LAST SIGN"]);
+        .set_header(["SESSION", "NAME", "STATUS", "ALIVE", "LAST SIGN", "WAITS"]);
     let text = |row: &Value, key: &str| row[key].as_str().unwrap_or("-").to_owned();
     for row in rows {
         let sign = row["lastSeen"]
@@ -50,9 +59,42 @@ fn render(agents: &Value, now: i64) -> String {
             text(row, "status"),
             text(row, "verdict"),
             sign,
+            waits(row, now),
         ]);
     }
-    format!("{}\n", table.trim_fmt())
+    format!("{}\n{}", table.trim_fmt(), hint(rows))
+}
+
+fn waits(row: &Value, now: i64) -> String {
+    let needs = &row["needsInput"];
+    match (needs["active"] == true, needs["since"].as_i64()) {
+        (true, Some(since)) => between(since, now),
+        (true, None) => "yes".to_owned(),
+        (false, _) => "-".to_owned(),
+    }
+}
+
+/// What to do about those who wait: their questions, and how to answer.
+fn hint(rows: &[Value]) -> String {
+    let waiting = rows.iter().filter(|row| row["needsInput"]["active"] == true);
+    let ask = |row: &Value| {
+        let question = row["needsInput"]["message"]
+            .as_str()
+            .unwrap_or("(it does not say what)");
+        let question: String = one_line(question).chars().take(SHOWN).collect();
+        let session = row["sessionId"].as_str().unwrap_or("-");
+        format!("\n{session} asks: {question}\n→ maestroctl answer {session} \"...\"\n")
+    };
+    waiting.map(ask).collect()
+}
+
+/// An agent's words reach a terminal here: without what a terminal would obey.
+fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_control() || c.is_whitespace());
+    words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -67,6 +109,21 @@ mod tests {
             4000,
         );
         assert!(text.contains("sess_1") && text.contains("3 s ago"), "{text}");
+        assert!(!text.contains("asks"), "{text}");
         assert_eq!(render(&json!([]), 0), "No agent is at work.\n");
+    }
+
+    #[test]
+    fn an_agent_that_waits_says_for_how_long_for_what_and_how_to_answer() {
+        let asks = json!({"active": true, "message": "Deploy\u{1b}[2J\nnow?", "since": 1000});
+        let text = render(
+            &json!([{"sessionId": "sess_1", "name": "Builder", "status": "working", "needsInput": asks}]),
+            61_000,
+        );
+        assert!(text.contains("1 min"), "{text}");
+        assert!(
+            text.contains("sess_1 asks: Deploy [2J now?\n→ maestroctl answer sess_1"),
+            "{text}"
+        );
     }
 }

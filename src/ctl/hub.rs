@@ -68,7 +68,19 @@ impl HubAt {
         body: Option<Value>,
         limit: Duration,
     ) -> Result<Value, HubError> {
-        let answered = timeout(limit, self.exchange(method, path, body)).await;
+        self.ask_once(method, path, body, None, limit).await
+    }
+
+    /// The same, under a key: asked again with it, it is done once.
+    pub async fn ask_once(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        key: Option<&str>,
+        limit: Duration,
+    ) -> Result<Value, HubError> {
+        let answered = timeout(limit, self.exchange(method, path, body, key)).await;
         let (status, body) = answered
             .ok()
             .flatten()
@@ -83,11 +95,22 @@ impl HubAt {
     }
 
     /// Status and body; `None` if the conversation breaks.
-    async fn exchange(&self, method: Method, path: &str, body: Option<Value>) -> Option<(u16, Bytes)> {
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        key: Option<&str>,
+    ) -> Option<(u16, Bytes)> {
         let stream = TcpStream::connect(&self.authority).await.ok()?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
         let connection = tokio::spawn(connection);
-        let request = Request::builder()
+        let request = Request::builder();
+        let request = match key {
+            Some(key) => request.header("idempotency-key", key),
+            None => request,
+        };
+        let request = request
             .method(method)
             .uri(format!("{}{path}", self.path))
             .header(header::HOST, &self.authority)

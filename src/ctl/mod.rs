@@ -2,12 +2,17 @@
 
 mod agent;
 mod agents;
+mod answer;
+mod audit;
 mod child;
 mod completions;
+mod devices;
 mod doctor;
 mod exit;
 mod hub;
 mod paint;
+mod pair;
+mod qr;
 mod settings;
 mod status;
 mod streams;
@@ -36,9 +41,11 @@ Examples:
   maestroctl status --wait ready       for scripts: returns once all is ready
   maestroctl logs -f redis             what redis-server prints
   maestroctl restart redis
+  maestroctl answer sess_1 yes         answer an agent that waits for input
   maestroctl tunnel status --check     does the public address lead to this hub?
   maestroctl events -f | jq .event     what goes on, one JSON object a line
   maestroctl agent run --session sess_1 -- claude    run an agent that the hub looks after
+  maestroctl pair                      a QR code for your phone
   maestroctl import ~/.maestro/data    take over from the Node server
   maestroctl backup hub.db             a consistent copy while running
 
@@ -81,8 +88,18 @@ enum Command {
     Agent(agent::AgentArgs),
     /// Agents, and which of them are alive
     Agents(agents::AgentsArgs),
+    /// Answer an agent that waits for input
+    Answer(answer::AnswerArgs),
     /// Events as they happen
     Events(streams::EventsArgs),
+    /// Pair a phone: shows a QR code and waits for it
+    Pair(pair::PairArgs),
+    /// Paired devices: list, revoke, rename, change what they may do
+    Devices(devices::DevicesArgs),
+    /// Revoke all devices and let nobody in from outside
+    Lockdown(devices::LockdownArgs),
+    /// What was done from outside, and by whom
+    Audit(audit::AuditArgs),
     /// The way in from outside: its address, how it is doing, and setting it up
     Tunnel(tunnel::TunnelArgs),
     /// The configuration: show the daemon's, check a file, reload
@@ -176,7 +193,12 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Stop(args) => child::run(&context, args, ChildAct::Stop).await,
         Command::Restart(args) => child::run(&context, args, ChildAct::Restart).await,
         Command::Agents(args) => agents::run(&context, args).await,
+        Command::Answer(args) => answer::run(&context, args).await,
         Command::Events(args) => streams::events(&context, args).await,
+        Command::Pair(args) => pair::run(&context, args).await,
+        Command::Devices(args) => devices::run(&context, args).await,
+        Command::Lockdown(args) => devices::lockdown(&context, args).await,
+        Command::Audit(args) => audit::run(&context, args).await,
         Command::Tunnel(args) => tunnel::run(&context, args).await,
         Command::Config(args) => settings::run(&context, args).await,
         Command::Import(args) => transfer::import(&context, args).await,

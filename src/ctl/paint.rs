@@ -41,6 +41,25 @@ impl Paint {
         Self { colour: false }
     }
 
+    /// Always colours.
+    #[cfg(test)]
+    pub fn coloured() -> Self {
+        Self { colour: true }
+    }
+
+    /// True if colours may be used.
+    pub fn is_colour(self) -> bool {
+        self.colour
+    }
+
+    /// `text` in black on white, whatever the terminal's own colours are.
+    pub fn ink_on_paper(self, text: &str) -> String {
+        match self.colour {
+            true => format!("\u{1b}[38;5;16;48;5;231m{text}\u{1b}[0m"),
+            false => text.to_owned(),
+        }
+    }
+
     /// `text` in a tone.
     pub fn tone(self, tone: Tone, text: &str) -> String {
         if !self.colour {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use tokio::time::{Instant, sleep};
 
 use crate::control::client::{Client, ClientError};
-use crate::control::protocol::{Component, State, Status};
+use crate::control::protocol::{Component, State, Status, devices::DeviceCounts};
 
 use super::{
     Context,
@@ -176,6 +176,9 @@ pub fn render(status: &Status, paint: Paint) -> String {
         ),
         paint,
     );
+    if let Some(devices) = devices(&status.devices, status.hub.mobile_clients) {
+        out += &row("devices", &devices, paint);
+    }
     let agents = &status.agents;
     if agents.alive + agents.silent + agents.dead > 0 {
         let counts = format!(
@@ -183,6 +186,16 @@ pub fn render(status: &Status, paint: Paint) -> String {
             agents.alive, agents.silent, agents.dead
         );
         out += &row("agents", &counts, paint);
+    }
+    if agents.waiting > 0 {
+        let plural = if agents.waiting == 1 { "" } else { "s" };
+        let since = agents.waiting_since.map(|since| between(since, status.at));
+        let since = since.map_or_else(String::new, |since| format!(", the first for {since}"));
+        let text = format!(
+            "{} question{plural}{since} (see `maestroctl agents`)",
+            agents.waiting
+        );
+        out += &row("waiting", &paint.tone(Tone::Warn, &text), paint);
     }
     out.push('\n');
     out += &row("data", &status.places.data_dir, paint);
@@ -204,6 +217,23 @@ pub fn render(status: &Status, paint: Paint) -> String {
         paint,
     );
     out
+}
+
+/// Nothing as long as nobody was paired: most hubs stay at home.
+fn devices(counts: &DeviceCounts, connected: usize) -> Option<String> {
+    let mut facts = Vec::new();
+    if counts.paired > 0 {
+        facts.push(format!("{} paired, {connected} connected", counts.paired));
+    }
+    match counts.live_codes {
+        0 => {}
+        1 => facts.push("a pairing code is live".to_owned()),
+        codes => facts.push(format!("{codes} pairing codes are live")),
+    }
+    if counts.locked_since.is_some() {
+        facts.push("locked down".to_owned());
+    }
+    (!facts.is_empty()).then(|| facts.join(", "))
 }
 
 fn row(name: &str, text: &str, paint: Paint) -> String {

@@ -42,7 +42,7 @@ pub struct ExportArgs {
 /// Arguments of `backup`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  maestroctl backup ~/backup/hub-$(date +%F).db\n\nTo restore, stop the daemon and put the file in the data directory as maestro.db."
+    after_help = "Example:\n  maestroctl backup ~/backup/hub-$(date +%F).db\n\nTo restore, stop the daemon and put the file in the data directory as maestro.db.\nDevices that were revoked since are paired again then: look at `maestroctl devices`."
 )]
 pub struct BackupArgs {
     /// The file to write; it must not exist

@@ -6,19 +6,19 @@ use std::{io::IsTerminal, net::SocketAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use tokio::{
     net::TcpListener,
-    sync::{broadcast, mpsc, watch},
+    sync::{broadcast, mpsc},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::access::Gate;
-use crate::app::{App, Facts, MailWaiters, Parts};
+use crate::access::{self, Gate};
+use crate::app::{App, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::{Exchange, Local, Outbox, Parties};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::{SOCKET, server::ControlSocket};
 use crate::hub::{
-    Hub, LocalDoor, Readiness,
+    Gateway, Hub, LocalDoor, Readiness,
     listen::{self, Connections, Listener},
 };
 use crate::locks::{LocalLocks, RedisLocks};
@@ -33,9 +33,10 @@ use crate::sqlite::Database;
 use crate::store;
 
 use super::{
-    Daemon,
+    Daemon, access as doors,
     exit::StartError,
     greeting::Greeting,
+    ingress::Ingress,
     operator::{Child, Fixed, Operator, Stock},
     redis,
     server_url::ServerUrl,
@@ -75,7 +76,9 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     }
     let claims = keeping.claims(&config, link.as_ref());
     let (agents, presence) = keeping.presence(&config, &facts).unzip();
+    let devices = doors::devices(&config, keeping.db.clone(), keeping.clock.clone(), &background)?;
     let hub = keeping.hub(&config, manifests.clone(), facts, agents, claims);
+    let hub = hub.with_devices(devices);
     if choice == redis::Choice::Managed {
         // Before anybody can ask: there is no moment at which it looks ready without it.
         hub.readiness().lacks(redis::NAME, "redis is starting");
@@ -83,19 +86,22 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
 
     let gate = Arc::new(ArcSwap::from_pointee(settings::gate(&config)));
     let connections = Connections::new(connection_limits(&config));
-    let listeners = serve(sockets, &hub, &gate, &connections);
+    let gateway = Gateway::open(&hub);
+    let listeners = serve(sockets, &hub, &gate, &gateway, &connections);
     let server_url = ServerUrl::write(&config.data_dir, &url)
         .map_err(|error| StartError::System("write server-url", error))?;
     let listen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     info!(url, addresses = listen.join(", "), "the hub listens");
 
     greet(&config, &hub, &listen, &choice);
-    let fixed = Fixed {
-        listen,
-        owner: ground.owner.to_string(),
-        started_at: hub.app().now().0,
-        redis: choice.told(),
-    };
+    let app = hub.app().clone();
+    background.spawn("kept answers", |stop| async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = app.send_kept_answers() => {}
+        }
+    });
+    let redis_told = choice.told();
     let presence = presence.map(|reconciler| match &way {
         Some(way) => reconciler.over(Arc::new(redis::presence(&config, way, &background))),
         None => reconciler,
@@ -109,10 +115,18 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         }
         redis::Choice::Off { .. } | redis::Choice::External => None,
     };
-    // Nobody can be paired yet, so nobody says when to close: it follows the configuration alone.
-    let (_, may_come_in) = watch::channel(true);
     let groups = (&children, &background);
+    let may_come_in = hub.devices().open();
     let tunnel = tunnel::start(&config, &ground.owner, &hub, may_come_in, groups, transitions).await?;
+    let ingress = Ingress::open(&config, &hub, &gateway, &tunnel).await;
+    let fixed = Fixed {
+        listen,
+        owner: ground.owner.to_string(),
+        started_at: hub.app().now().0,
+        redis: redis_told,
+        ingress: ingress.standing(),
+        public_url: tunnel.public_url(),
+    };
     let loaded = Arc::new(ArcSwap::from_pointee(ground.loaded.clone()));
     let operated = redis.iter().map(|handle| Child {
         name: redis::NAME,
@@ -129,6 +143,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         ground.logging.recent.clone(),
     );
     operator.follow(seen, &background);
+    operator.follow_devices(&background);
     control.serve(Arc::new(operator.clone()), &desk);
     Ok(Daemon {
         loaded,
@@ -136,10 +151,12 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         orders,
         ground,
         hub,
+        gateway,
         gate,
         manifests,
         connections,
         listeners,
+        ingress,
         store: stock.store,
         server_url,
         redis,
@@ -160,6 +177,7 @@ struct Keeping {
     bus: Local,
     outbox: Outbox,
     mail_waiters: Arc<MailWaiters>,
+    input_waiters: Arc<InputWaiters>,
     db: Database,
     store: store::Embedded,
     mail: Arc<EmbeddedMailbox>,
@@ -170,10 +188,12 @@ impl Keeping {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let bus = Local::new();
         let mail_waiters = Arc::new(MailWaiters::default());
-        let chapters = [store::CHAPTER, mail::CHAPTER, presence::CHAPTER];
+        let input_waiters = Arc::new(InputWaiters::default());
+        let chapters = [store::CHAPTER, mail::CHAPTER, presence::CHAPTER, access::CHAPTER];
         let db = Database::open(&config.data_dir.join(STORE), &chapters)?;
         let outbox = Outbox::default();
-        let heard = outbox.behind(mail_waiters.behind(Arc::new(bus.clone())));
+        let heard = input_waiters.behind(mail_waiters.behind(Arc::new(bus.clone())));
+        let heard = outbox.behind(heard);
         let store = store::Embedded::open(db.clone(), heard, clock.clone())?;
         bus.replay().begin(store.epoch(), store.seq());
         Ok(Self {
@@ -184,6 +204,7 @@ impl Keeping {
             bus,
             outbox,
             mail_waiters,
+            input_waiters,
         })
     }
 
@@ -234,6 +255,8 @@ impl Keeping {
             mail: self.mail,
             locks,
             mail_waiters: self.mail_waiters,
+            input_waiters: self.input_waiters,
+            desktops: Arc::new(self.bus.clone()),
             manifests,
             clock: self.clock,
             facts,
@@ -257,10 +280,11 @@ fn serve(
     sockets: Vec<TcpListener>,
     hub: &Hub,
     gate: &Arc<ArcSwap<Gate>>,
+    gateway: &Gateway,
     connections: &Connections,
 ) -> TaskGroup {
     let listeners = TaskGroup::default();
-    let door = LocalDoor::new(hub.clone(), gate.clone());
+    let door = LocalDoor::new(hub.clone(), gate.clone(), gateway.clone());
     for socket in sockets {
         let (connections, door) = (connections.clone(), door.clone());
         listeners.spawn("listener", move |stop| {

@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+use crate::access::AccessError;
 use crate::children::RedisError;
 use crate::config::ConfigError;
-use crate::control::server::ControlError;
 use crate::hub::listen::BindError;
 use crate::ports::StoreError;
+use crate::private_socket::SocketError;
 use crate::redis_link::SettingsError;
 use crate::service::lock::LockError;
 use crate::service::logging::LoggingError;
@@ -53,12 +54,15 @@ pub enum StartError {
     /// The store cannot be read.
     #[error("cannot read the store")]
     Store(#[from] StoreError),
+    /// The paired devices cannot be read.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The addresses are not to be had.
     #[error(transparent)]
     Bind(#[from] BindError),
     /// Operators cannot be answered.
     #[error(transparent)]
-    Control(#[from] ControlError),
+    Control(#[from] SocketError),
     /// Our own redis cannot be set up.
     #[error(transparent)]
     Redis(#[from] RedisError),
@@ -85,6 +89,7 @@ impl StartError {
             Self::Lock(_)
             | Self::Sqlite(_)
             | Self::Store(_)
+            | Self::Access(_)
             | Self::Control(_)
             | Self::Bind(BindError::Failed(..)) => Exit::CannotStart,
             Self::Logging(_) | Self::System(..) => Exit::Bug,
@@ -111,6 +116,7 @@ impl StartError {
             | Self::Lock(LockError::Io { .. })
             | Self::Sqlite(_)
             | Self::Store(_)
+            | Self::Access(_)
             | Self::Control(_)
             | Self::Redis(_)
             | Self::RedisAddress(_)

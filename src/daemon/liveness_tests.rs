@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::{sync::watch, time::sleep};
 
-use crate::app::{App, Facts, MailWaiters, Parts};
+use crate::app::{App, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::Local;
 use crate::clock::SystemClock;
 use crate::domain::{
@@ -64,6 +64,8 @@ impl House {
             mail: Arc::new(EmbeddedMailbox::new(db.clone(), clock.clone())),
             locks: Arc::new(LocalLocks::new(clock.now())),
             mail_waiters: Arc::new(MailWaiters::default()),
+            input_waiters: Arc::new(InputWaiters::default()),
+            desktops: Arc::new(Local::new()),
             manifests: Arc::new(NoManifests),
             clock,
             facts: Facts {

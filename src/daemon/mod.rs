@@ -1,9 +1,13 @@
 //! The wiring: names every concrete adapter, starts everything in order, runs, and stops everything in order.
 //! No rules here, and nothing that another room could know.
 
+mod access;
+#[cfg(test)]
+mod answering_tests;
 mod build;
 mod exit;
 mod greeting;
+mod ingress;
 #[cfg(test)]
 mod liveness_tests;
 mod operator;
@@ -33,7 +37,7 @@ pub use exit::{Exit, StartError};
 use crate::access::Gate;
 use crate::bus::Kind;
 use crate::config::{Config, ConfigArgs, Loaded};
-use crate::hub::{Hub, listen::Connections};
+use crate::hub::{Gateway, Hub, listen::Connections};
 use crate::manifest::Generator;
 use crate::presence;
 use crate::service::{
@@ -49,6 +53,7 @@ use crate::supervisor::Handle;
 use crate::tunnel::Tunnel;
 
 use self::{
+    ingress::Ingress,
     operator::{Operator, Order},
     server_url::ServerUrl,
     start::Ground,
@@ -144,10 +149,12 @@ type Beat = oneshot::Sender<()>;
 struct Daemon {
     ground: Ground,
     hub: Hub,
+    gateway: Gateway,
     gate: Arc<ArcSwap<Gate>>,
     manifests: Arc<Generator>,
     connections: Connections,
     listeners: TaskGroup,
+    ingress: Ingress,
     store: Embedded,
     server_url: ServerUrl,
     loaded: Arc<ArcSwap<Loaded>>,
@@ -252,9 +259,12 @@ impl Daemon {
             "stopping": hub.stopping().is_cancelled(),
             "missing": hub.readiness().missing(),
             "connections": self.connections.open(),
+            "connections_from_outside": self.ingress.connections(),
             "requests_in_flight": hub.in_flight().len(),
             "raw_sockets": hub.bus().count(Kind::Raw),
-            "sockets_cut_off": hub.bus().cut_off(),
+            "ui_sockets": hub.clients().ui(),
+            "mobile_sockets": hub.clients().mobile(),
+            "sockets_cut_off": hub.bus().cut_off() + hub.clients().cut_off(),
             "store": self.store.database().path(),
             "store_trouble": self.store.database().trouble().map(|trouble| trouble.to_string()),
             "redis": self.redis.as_ref().map(Handle::status),

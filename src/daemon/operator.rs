@@ -1,11 +1,14 @@
 //! What the daemon answers on the control socket.
 
+mod devices;
 mod log_lines;
 mod report;
 mod transfer;
 mod way_in;
 
 pub use transfer::Stock;
+
+use super::ingress::Standing;
 
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,11 +21,12 @@ use tokio::sync::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use crate::access::PublicUrl;
 use crate::bus::{Bounds, Delivery, Kind};
 use crate::children::TUNNEL;
 use crate::config::Loaded;
 use crate::control::protocol::{ChildAct, LogSource, Problem, Progress, Status, TunnelReport};
-use crate::control::{LAST_STATUS, Lines, Operations, Pending};
+use crate::control::{DeviceDesk, LAST_STATUS, Lines, Operations, Pending};
 use crate::hub::Hub;
 use crate::service::recent::Recent;
 use crate::shutdown::TaskGroup;
@@ -63,6 +67,10 @@ pub struct Fixed {
     pub started_at: i64,
     /// What is said of redis if it is no child of ours.
     pub redis: String,
+    /// What is said of the way in from outside.
+    pub ingress: Standing,
+    /// Where the world finds us, once that is known. Closed: it is known already, or never will be.
+    pub public_url: watch::Receiver<Option<PublicUrl>>,
 }
 
 /// Answers operators. Clones share everything.
@@ -188,6 +196,10 @@ impl Operations for Operator {
 
     fn agents(&self) -> Pending<'_, Value> {
         Box::pin(std::future::ready(self.inner.agents()))
+    }
+
+    fn device_desk(&self) -> &dyn DeviceDesk {
+        self
     }
 
     fn act(&self, child: String, act: ChildAct) -> Pending<'_, Result<(), Problem>> {

@@ -37,6 +37,7 @@ pub fn connection_limits(config: &Config) -> ConnectionLimits {
         connections: config.listen.max_connections as usize,
         head_time: config.listen.header_timeout,
         write_time: config.clients.write_timeout,
+        ..ConnectionLimits::default()
     }
 }
 

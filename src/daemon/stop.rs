@@ -35,8 +35,10 @@ impl Daemon {
         let Self {
             ground,
             hub,
+            gateway,
             connections,
             listeners,
+            ingress,
             store,
             server_url,
             operator,
@@ -48,7 +50,8 @@ impl Daemon {
             ..
         } = self;
         let (children, redis, tunnel) = (&children, redis.as_ref(), tunnel.handle());
-        let (hub, connections, listeners) = (&hub, &connections, &listeners);
+        let (hub, gateway, connections) = (&hub, &gateway, &connections);
+        let (listeners, ingress) = (&listeners, &ingress);
         let (store, background, notifier) = (&store, &background, &ground.notifier);
         let hurry = CancellationToken::new();
         let mut signals = ground.signals;
@@ -67,6 +70,7 @@ impl Daemon {
                 notifier.stopping("stopping");
                 notifier.extend_timeout(limits.exit + LAST_RESORT);
                 connections.finish();
+                ingress.finish();
             }),
             Step::new("close the tunnel", NOTICE_FIRST + HAND_OVER, |_| async {
                 if let Some(tunnel) = tunnel {
@@ -85,12 +89,14 @@ impl Daemon {
                 limits.close_clients + GOODBYE,
                 |limit| async move {
                     hub.sockets().close(limit).await;
+                    gateway.close(limit.min(GOODBYE)).await;
                 },
             ),
             Step::new(
                 "close listeners",
                 limits.close_clients + 2 * GOODBYE,
                 |limit| async move {
+                    ingress.close(limit.min(GOODBYE)).await;
                     listeners.close(limit).await;
                     connections.close(limit.min(GOODBYE)).await;
                 },
@@ -99,6 +105,7 @@ impl Daemon {
                 background.close(limit).await;
             }),
             Step::new("close the store", limits.kill, |_| async {
+                hub.devices().audit().close().await;
                 let database = store.database().clone();
                 // Waits for what was accepted, then folds the log into the file.
                 let closed = tokio::task::spawn_blocking(move || database.close()).await;

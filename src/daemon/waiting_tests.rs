@@ -19,14 +19,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Gate;
-use crate::app::{App, Facts, MailWaiters, Parts};
+use crate::app::{App, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::Local;
 use crate::clock::SystemClock;
 use crate::domain::{
     Letter, Mail, MailId, MailType, ManifestOrder, Millis, NewMail, ProjectId, SessionId, WaitQuery,
 };
 use crate::hub::{
-    Hub, Limits, LocalDoor, Readiness,
+    Gateway, Hub, Limits, LocalDoor, Readiness,
     listen::{self, ConnectionLimits, Connections, Listener},
 };
 use crate::locks::LocalLocks;
@@ -37,7 +37,7 @@ use crate::skills::Skills;
 use crate::sqlite::Database;
 use crate::store;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 struct NoManifests;
 
@@ -49,27 +49,31 @@ impl Manifests for NoManifests {
 }
 
 /// Everything but the process around it.
-struct House {
-    app: App,
+pub(super) struct House {
+    pub(super) app: App,
+    pub(super) bus: Local,
+    pub(super) input_waiters: Arc<InputWaiters>,
     waiters: Arc<MailWaiters>,
-    bus: Local,
     dir: tempfile::TempDir,
 }
 
 impl House {
-    fn build(mailbox: impl FnOnce(EmbeddedMailbox) -> Arc<dyn Mailbox>) -> Self {
+    pub(super) fn build(mailbox: impl FnOnce(EmbeddedMailbox) -> Arc<dyn Mailbox>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let chapters = [store::CHAPTER, mail::CHAPTER];
         let db = Database::open(&dir.path().join("maestro.db"), &chapters).unwrap();
         let (bus, waiters) = (Local::new(), Arc::new(MailWaiters::default()));
-        let heard = waiters.behind(Arc::new(bus.clone()));
+        let input_waiters = Arc::new(InputWaiters::default());
+        let heard = input_waiters.behind(waiters.behind(Arc::new(bus.clone())));
         let store = store::Embedded::open(db.clone(), heard, clock.clone()).unwrap();
         let app = App::new(Parts {
             store: Arc::new(store),
             mail: mailbox(EmbeddedMailbox::new(db, clock.clone())),
             locks: Arc::new(LocalLocks::new(clock.now())),
             mail_waiters: waiters.clone(),
+            input_waiters: input_waiters.clone(),
+            desktops: Arc::new(bus.clone()),
             manifests: Arc::new(NoManifests),
             clock,
             facts: Facts {
@@ -83,8 +87,9 @@ impl House {
         });
         Self {
             app,
-            waiters,
             bus,
+            input_waiters,
+            waiters,
             dir,
         }
     }
@@ -101,15 +106,15 @@ impl House {
 }
 
 /// The house with its door open.
-struct Open {
-    house: House,
+pub(super) struct Open {
+    pub(super) house: House,
     port: u16,
-    stopping: CancellationToken,
+    pub(super) stopping: CancellationToken,
     _listeners: TaskGroup,
 }
 
 impl Open {
-    fn door() -> Self {
+    pub(super) fn door() -> Self {
         let house = House::build(|mailbox| Arc::new(mailbox));
         let stopping = CancellationToken::new();
         let readiness = Readiness::default();
@@ -122,7 +127,7 @@ impl Open {
             stopping.clone(),
         );
         let gate = Arc::new(ArcSwap::from_pointee(Gate::local(Vec::new(), Vec::new())));
-        let door = LocalDoor::new(hub, gate);
+        let door = LocalDoor::new(hub.clone(), gate, Gateway::open(&hub));
         let socket = listen::bind(&[Ipv4Addr::LOCALHOST.into()], 0).unwrap().remove(0);
         let port = socket.local_addr().unwrap().port();
         let (listeners, connections) = (
@@ -142,12 +147,17 @@ impl Open {
 
     /// A client that asked and waits for its answer.
     async fn waiter(&self, session: &str) -> TcpStream {
+        self.get(&format!("/api/mail/wait/{session}?projectId=p&timeout=120000"))
+            .await
+    }
+
+    /// A client that asked for this.
+    pub(super) async fn get(&self, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))
             .await
             .unwrap();
         let request = format!(
-            "GET /api/mail/wait/{session}?projectId=p&timeout=120000 HTTP/1.1\r\nHost: localhost:{}\r\n\
-             Connection: close\r\n\r\n",
+            "GET {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n",
             self.port
         );
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -164,7 +174,8 @@ impl Open {
     }
 }
 
-async fn answer(mut stream: TcpStream) -> Value {
+/// The JSON of the answer.
+pub(super) async fn answer(mut stream: TcpStream) -> Value {
     let mut text = String::new();
     timeout(PATIENCE, stream.read_to_string(&mut text))
         .await

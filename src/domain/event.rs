@@ -8,7 +8,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Mail, MailId, Member, MemberId, Millis, Project, ProjectId, Session, SessionId, Task, TaskId};
+use super::{
+    Answerer, How, Mail, MailId, Member, MemberId, Millis, Project, ProjectId, RequestId, Session, SessionId,
+    Task, TaskId,
+};
 
 /// A fact. Each knows its name, its payload, and whom it concerns.
 #[derive(Clone, Debug)]
@@ -71,6 +74,11 @@ pub enum Event {
         prompt: Arc<PromptSend>,
         project: ProjectId,
     },
+    /// `session:input_answered`; not in the replaced server
+    SessionInputAnswered {
+        answered: Arc<InputAnswered>,
+        project: ProjectId,
+    },
     /// `notify:task_completed`
     NotifyTaskCompleted(Arc<Task>),
     /// `notify:task_failed`
@@ -89,6 +97,7 @@ pub enum Event {
     NotifyNeedsInput {
         session: Session,
         message: Option<String>,
+        request: Option<RequestId>,
     },
     /// `notify:progress`
     NotifyProgress {
@@ -195,6 +204,22 @@ pub struct PromptSend {
     pub timestamp: Millis,
 }
 
+/// Payload of `session:input_answered`: what was said is on the session, and not for everybody who hears this.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InputAnswered {
+    /// Whose question.
+    pub session_id: SessionId,
+    /// Which question.
+    pub request_id: RequestId,
+    /// By whom.
+    pub answered_by: Answerer,
+    /// How it goes to the agent.
+    pub how: How,
+    /// When.
+    pub timestamp: Millis,
+}
+
 /// An event of another hub, as it came over the bus.
 #[derive(Clone, Debug)]
 pub struct Remote {
@@ -275,6 +300,7 @@ impl Event {
             Self::SessionModalAction(_) => "session:modal_action",
             Self::SessionModalClosed(_) => "session:modal_closed",
             Self::SessionPromptSend { .. } => "session:prompt_send",
+            Self::SessionInputAnswered { .. } => "session:input_answered",
             Self::NotifyTaskCompleted(_) => "notify:task_completed",
             Self::NotifyTaskFailed(_) => "notify:task_failed",
             Self::NotifyTaskBlocked(_) => "notify:task_blocked",
@@ -314,6 +340,7 @@ impl Event {
             Self::SessionModalAction(action) => Some(&action.session_id),
             Self::SessionModalClosed(closed) => Some(&closed.session_id),
             Self::SessionPromptSend { prompt, .. } => Some(prompt.session_id.as_str()),
+            Self::SessionInputAnswered { answered, .. } => Some(answered.session_id.as_str()),
             Self::NotifyTaskSessionCompleted { session, .. }
             | Self::NotifyTaskSessionFailed { session, .. } => Some(session),
             Self::Remote(remote) => remote.session.as_deref(),
@@ -361,6 +388,7 @@ impl Event {
             | Self::SessionTaskRemoved { project, .. }
             | Self::SessionModal { project, .. }
             | Self::SessionPromptSend { project, .. }
+            | Self::SessionInputAnswered { project, .. }
             | Self::MemberDeleted { project, .. }
             | Self::MailDeleted { project, .. } => Some(project.as_str()),
             Self::MemberCreated(member) | Self::MemberUpdated(member) | Self::MemberArchived(member) => {
@@ -404,6 +432,7 @@ impl Event {
             Self::SessionModalAction(action) => to_writer(out, &**action),
             Self::SessionModalClosed(closed) => to_writer(out, &**closed),
             Self::SessionPromptSend { prompt, .. } => to_writer(out, &**prompt),
+            Self::SessionInputAnswered { answered, .. } => to_writer(out, &**answered),
             Self::NotifyTaskCompleted(task)
             | Self::NotifyTaskFailed(task)
             | Self::NotifyTaskBlocked(task) => {
@@ -418,10 +447,17 @@ impl Event {
                 out,
                 &json!({"sessionId": session.head.id, "name": session.head.name}),
             ),
-            Self::NotifyNeedsInput { session, message } => {
+            Self::NotifyNeedsInput {
+                session,
+                message,
+                request,
+            } => {
                 let mut data = json!({"sessionId": session.head.id, "name": session.head.name});
                 if let Some(message) = message {
                     data["message"] = message.as_str().into();
+                }
+                if let Some(request) = request {
+                    data["requestId"] = request.as_str().into();
                 }
                 to_writer(out, &data)
             }

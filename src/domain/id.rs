@@ -44,6 +44,8 @@ kinds! {
     DocKind, DocId, "doc", "Document";
     /// An entry of a session's timeline or event list.
     EntryKind, EntryId, "evt", "Entry";
+    /// A question that waits for a person's answer.
+    RequestKind, RequestId, "req", "Request";
     /// A paired device.
     DeviceKind, DeviceId, "dev", "Device";
     /// A page that an agent shows; it becomes a file name.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// A sealed piece of text is about this long (bytes); the open tail is shorter.
 const PIECE: usize = 16 * 1024;
@@ -84,6 +85,39 @@ impl Log {
         out.push(b']');
     }
 
+    /// The newest values before number `before` (counted from 0; anything beyond the end is the end), at most `most` of
+    /// them, oldest first, and the number of the first of them. Costs what is newer, not what is older.
+    ///
+    /// # Errors
+    /// The text is no JSON, which only a damaged store can bring about.
+    pub fn newest(
+        &self,
+        before: usize,
+        most: usize,
+    ) -> Result<(usize, Vec<Box<RawValue>>), serde_json::Error> {
+        let end = before.min(self.len);
+        let first = end.saturating_sub(most);
+        let (mut at, mut found) = (self.len, Vec::new());
+        let pieces = self.sealed.iter().map(|piece| &**piece);
+        for piece in pieces.chain([self.tail.as_str()]).rev() {
+            if at <= first {
+                break;
+            }
+            // A piece holds whole values; all but the first begin with the comma that divides it from the one before.
+            let values = format!("[{}]", piece.strip_prefix(',').unwrap_or(piece));
+            let values: Vec<Box<RawValue>> = serde_json::from_str(&values)?;
+            at -= values.len();
+            let numbered = values.into_iter().enumerate().rev();
+            found.extend(
+                numbered
+                    .filter(|(n, _)| (first..end).contains(&(at + n)))
+                    .map(|(_, value)| value),
+            );
+        }
+        found.reverse();
+        Ok((first, found))
+    }
+
     /// The values, parsed. For the few places that must look inside.
     pub fn values(&self) -> Result<Vec<serde_json::Value>, serde_json::Error> {
         let mut text = Vec::new();
@@ -116,5 +150,34 @@ mod tests {
         let mut text = Vec::new();
         log.write_json(&mut text);
         assert_eq!(text.len(), log.bytes() + 2);
+    }
+
+    #[test]
+    fn a_log_is_turned_over_page_by_page_from_its_newest_end() {
+        let mut log = Log::default();
+        let told = |page: Result<(usize, Vec<Box<RawValue>>), _>| {
+            let (first, values): (usize, Vec<Box<RawValue>>) = page.unwrap();
+            let texts: Vec<String> = values.iter().map(|value| value.get().to_owned()).collect();
+            (first, texts.join(" "))
+        };
+        assert_eq!(told(log.newest(usize::MAX, 10)), (0, String::new()));
+        for n in 0..5000 {
+            log.append(&n).unwrap();
+        }
+        assert_eq!(told(log.newest(usize::MAX, 3)), (4997, "4997 4998 4999".into()));
+        assert_eq!(told(log.newest(4997, 2)), (4995, "4995 4996".into()));
+        assert_eq!(told(log.newest(2, 10)), (0, "0 1".into()));
+        assert_eq!(told(log.newest(0, 10)), (0, String::new()));
+        let (mut before, mut seen) = (usize::MAX, Vec::new());
+        loop {
+            let (first, mut page) = log.newest(before, 700).unwrap();
+            page.append(&mut seen);
+            (before, seen) = (first, page);
+            if first == 0 {
+                break;
+            }
+        }
+        let all: Vec<usize> = seen.iter().map(|value| value.get().parse().unwrap()).collect();
+        assert_eq!(all, (0..5000).collect::<Vec<_>>());
     }
 }

@@ -23,6 +23,7 @@ mod samples;
 mod session;
 mod spawn;
 mod task;
+mod terminal_text;
 mod time;
 mod workflow;
 
@@ -31,14 +32,16 @@ pub use change::Change;
 pub use claim::Claim;
 pub use device::{Device, Scope, Scopes, UnknownScope};
 pub use event::{
-    Event, ModalAction, ModalClosed, ModalShown, PromptSend, Published, Remote, SpawnAnnouncement,
+    Event, InputAnswered, ModalAction, ModalClosed, ModalShown, PromptSend, Published, Remote,
+    SpawnAnnouncement,
 };
 pub use id::{
-    DeviceId, DocId, EntryId, Id, IdError, Kind, MailId, MemberId, Mint, ModalId, ProjectId, SessionId,
-    TaskId,
+    DeviceId, DocId, EntryId, Id, IdError, Kind, MailId, MemberId, Mint, ModalId, ProjectId, RequestId,
+    SessionId, TaskId,
 };
 pub use id::{
-    DeviceKind, DocKind, EntryKind, MailKind, MemberKind, ModalKind, ProjectKind, SessionKind, TaskKind,
+    DeviceKind, DocKind, EntryKind, MailKind, MemberKind, ModalKind, ProjectKind, RequestKind, SessionKind,
+    TaskKind,
 };
 pub use log::Log;
 pub use mail::{
@@ -51,12 +54,14 @@ pub use member::{DefaultMember, Member, MemberStatus, MemberWish, NewMember};
 pub use ordering::{Ordering, OrderingKind};
 pub use presence::{Beat, Loss, Sighting, Verdict};
 pub use project::{NewProject, Project, ProjectWish};
-pub use refusal::Refusal;
+pub use refusal::{Late, Refusal, TooLate};
 pub use session::{
-    Ending, Failure, Machine, NeedsInput, NewDoc, NewEntry, NewSession, Prompt, PromptMode, Session,
-    SessionHead, SessionWish, Snapshot, is_provider_key,
+    Answer, Answerer, AnswererKind, Ending, Failure, How, InputAnswer, InputState, Machine, NeedsInput,
+    NewDoc, NewEntry, NewSession, Outcome, Prompt, PromptMode, Question, Session, SessionHead, SessionWish,
+    Snapshot, is_provider_key,
 };
 pub use spawn::{PROVIDER_VARIABLES, SpawnPlace, SpawnPlan, SpawnRefusal, SpawnScene, SpawnWish};
 pub use task::{NewTask, Task, TaskDoc, TaskEdit, TaskReport, TaskWish, deletion_order, docs_of_task};
+pub use terminal_text::{for_reading, for_terminal};
 pub use time::Millis;
 pub use workflow::{Phase, WorkflowTemplate};

@@ -1,12 +1,14 @@
 //! A session: one run of one agent, with everything it told us. The record is here; the rules are below.
 
 mod agent;
+mod answer;
 mod create;
 mod environment;
 mod history;
 mod identity;
 mod link;
 mod prompt;
+mod question;
 mod update;
 
 use std::sync::Arc;
@@ -17,10 +19,12 @@ use serde_json::{Map, Value};
 use super::{Log, Maybe, Millis, ProjectId, SessionId};
 
 pub use agent::Failure;
+pub use answer::{Answer, Answerer, AnswererKind, How, InputAnswer, Outcome};
 pub use create::{Machine, NewSession};
 pub use environment::is_provider_key;
 pub use history::{NewDoc, NewEntry};
 pub use prompt::{Prompt, PromptMode};
+pub use question::{InputState, NeedsInput, Question};
 pub use update::{Ending, SessionWish};
 
 /// A session: a small record that changes, and three histories that only grow. Cloning is cheap.
@@ -74,9 +78,12 @@ pub struct SessionHead {
     /// The session that spawned it.
     #[serde(default)]
     pub parent_session_id: Option<String>,
-    /// The question it waits on; as clients sent it.
+    /// The question it waits on; as clients sent it, and what the hub knows of it.
     #[serde(default, skip_serializing_if = "Maybe::is_absent")]
     pub needs_input: Maybe<NeedsInput>,
+    /// What people answered to its last questions, oldest first; not in the replaced server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answer>,
     /// The one identity it has.
     #[serde(default, skip_serializing_if = "Maybe::is_absent")]
     pub team_member_id: Maybe<String>,
@@ -92,23 +99,6 @@ pub struct SessionHead {
     /// Why the hub itself failed it; not in the replaced server.
     #[serde(default, skip_serializing_if = "Maybe::is_absent")]
     pub failure: Maybe<Failure>,
-}
-
-/// Whether and why a session waits for a person. Unknown fields are kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NeedsInput {
-    /// True while it waits.
-    #[serde(default)]
-    pub active: bool,
-    /// The question.
-    #[serde(default, skip_serializing_if = "Maybe::is_absent")]
-    pub message: Maybe<String>,
-    /// Since when.
-    #[serde(default, skip_serializing_if = "Maybe::is_absent")]
-    pub since: Maybe<Millis>,
-    /// Anything else a client said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
 }
 
 /// A team member as it was when a session took on its identity.

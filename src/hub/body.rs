@@ -68,7 +68,7 @@ async fn json_bytes(request: Request, hub: &Hub) -> Result<Bytes, RouteError> {
 }
 
 /// The whole body, or why not: 413 above `limit` bytes, 408 after `time`.
-async fn collect(body: RequestBody, limit: usize, time: Duration) -> Result<Bytes, RouteError> {
+pub async fn collect(body: RequestBody, limit: usize, time: Duration) -> Result<Bytes, RouteError> {
     match timeout(time, Limited::new(body, limit).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(RouteError::Request(

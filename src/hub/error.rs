@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tracing::error;
 
 use crate::app::{AppError, SpawnError};
-use crate::domain::{Id, Kind, Problem, Refusal, SpawnRefusal};
+use crate::domain::{Id, Kind, Late, Problem, Refusal, SpawnRefusal, TooLate};
 use crate::ports::{LockError, MailError, PresenceError, StoreError};
 
 use super::reply;
@@ -152,6 +152,7 @@ impl IntoResponse for RouteError {
 fn app_error(error: AppError) -> Response {
     match error {
         AppError::Refused(Refusal::Malformed { message, details }) => form_c(message, &details),
+        AppError::Refused(Refusal::TooLate(late)) => too_late(&late),
         AppError::Refused(refusal) => {
             let (status, code) = refusal_status(&refusal);
             form_a(status, code, &refusal.to_string())
@@ -194,6 +195,59 @@ fn app_error(error: AppError) -> Response {
     }
 }
 
+/// Code, in lower case, and words of a failed request of a phone: the same decisions as for HTTP, without a status.
+pub fn acknowledged(error: &AppError) -> (&'static str, String) {
+    let code = match error {
+        AppError::Refused(refusal) => match refusal {
+            Refusal::Unknown { .. } => "not_found",
+            Refusal::Invalid(_) => "invalid",
+            Refusal::Malformed { message, details } => {
+                let wrong = details.iter().map(|problem| match problem.path {
+                    "" => problem.message.clone(),
+                    path => format!("{path}: {}", problem.message),
+                });
+                let wrong = wrong.collect::<Vec<_>>().join("; ");
+                return ("invalid", format!("{message}: {wrong}"));
+            }
+            Refusal::Forbidden(_) => "forbidden",
+            Refusal::Rule(_) => "rule",
+            Refusal::Conflict(_) => "conflict",
+            Refusal::TooLate(late) => late_code(late.why),
+        },
+        AppError::Store(StoreError::DiskFull) | AppError::Mail(MailError::DiskFull) => {
+            error!("a change could not be stored: {error}");
+            "disk_full"
+        }
+        AppError::Store(StoreError::Engine(_)) | AppError::Mail(MailError::Engine(_)) => {
+            error!("a request failed: {error}");
+            return ("internal", "The hub failed. Its log says why.".into());
+        }
+        AppError::Store(StoreError::Stopping | StoreError::Overloaded)
+        | AppError::Mail(MailError::Unavailable { .. })
+        | AppError::Locks(LockError::Full | LockError::Unavailable(_)) => "unavailable",
+        AppError::Mail(MailError::KeyReused)
+        | AppError::Locks(LockError::Held(_) | LockError::Lost)
+        | AppError::Presence(PresenceError::Unwatchable(_)) => "conflict",
+        AppError::Presence(_) => "unavailable",
+        AppError::Manifest(e) => {
+            error!("a spawn failed: {e}");
+            return (
+                "failed",
+                "The manifest could not be made. The hub's log says why.".into(),
+            );
+        }
+    };
+    (code, error.to_string())
+}
+
+/// The same of a spawn.
+pub fn spawn_acknowledged(error: &SpawnError) -> (&'static str, String) {
+    match error {
+        SpawnError::Refused(refusal) => (spawn_status(refusal).1, refusal.to_string()),
+        SpawnError::Failed(error) => acknowledged(error),
+    }
+}
+
 /// Somebody else's claim is told with its holder, so that the loser knows whom to ask.
 fn lock_error(error: &LockError) -> Response {
     match error {
@@ -209,6 +263,26 @@ fn lock_error(error: &LockError) -> Response {
     }
 }
 
+/// An answer that came too late is told who was first, when, and what they said.
+fn too_late(late: &TooLate) -> Response {
+    let mut body = json!({
+        "error": true, "statusCode": 409, "code": late_code(late.why), "message": late.to_string(),
+        "sessionId": late.session, "requestId": late.current, "answeredBy": late.by, "at": late.at,
+    });
+    if let Some(said) = &late.said {
+        body["answer"] = said.as_str().into();
+    }
+    answer(StatusCode::CONFLICT, &body)
+}
+
+fn late_code(why: Late) -> &'static str {
+    match why {
+        Late::AlreadyAnswered => "already_answered",
+        Late::StaleRequest => "stale_request",
+        Late::NotWaiting => "not_waiting",
+    }
+}
+
 /// Status and code of a rule's no.
 pub fn refusal_status(refusal: &Refusal) -> (StatusCode, &'static str) {
     match refusal {
@@ -217,6 +291,7 @@ pub fn refusal_status(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::Forbidden(_) => (StatusCode::FORBIDDEN, "FORBIDDEN"),
         Refusal::Rule(_) => (StatusCode::UNPROCESSABLE_ENTITY, "BUSINESS_RULE_ERROR"),
         Refusal::Conflict(_) => (StatusCode::CONFLICT, "CONFLICT"),
+        Refusal::TooLate(late) => (StatusCode::CONFLICT, late_code(late.why)),
     }
 }
 

@@ -23,9 +23,10 @@ use super::{
     error::{RouteError, internal_error},
     listen::{Door, Entrance},
     path, raw_ws, router,
+    socket_io::{self, Gateway},
 };
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const METHODS: HeaderValue = HeaderValue::from_static("GET,POST,PUT,DELETE,PATCH,OPTIONS");
 const HEADERS: HeaderValue = HeaderValue::from_static("Content-Type,Authorization,X-Requested-With");
 const EXPOSED: HeaderValue = HeaderValue::from_static("Content-Length,X-Request-Id");
@@ -36,21 +37,30 @@ const EXPOSED: HeaderValue = HeaderValue::from_static("Content-Length,X-Request-
 pub struct LocalDoor {
     hub: Hub,
     gate: Arc<ArcSwap<Gate>>,
+    gateway: Gateway,
     router: Router,
 }
 
 impl LocalDoor {
-    /// Leads to `hub`. The gate can be exchanged while it is in use.
-    pub fn new(hub: Hub, gate: Arc<ArcSwap<Gate>>) -> Self {
+    /// Leads to `hub` and its `gateway`. The gate can be exchanged while it is in use.
+    pub fn new(hub: Hub, gate: Arc<ArcSwap<Gate>>, gateway: Gateway) -> Self {
         let router = router(hub.clone());
-        Self { hub, gate, router }
+        Self {
+            hub,
+            gate,
+            gateway,
+            router,
+        }
     }
 
     async fn pass(&self, mut request: Request) -> Response {
         if request.method() == Method::OPTIONS {
             return options();
         }
-        if raw_ws::is_wanted(&request) && !request.uri().path().starts_with("/socket.io/") {
+        if socket_io::is_meant(&request) {
+            return self.gateway.answer(request).await;
+        }
+        if raw_ws::is_wanted(&request) {
             return raw_ws::upgrade(&self.hub, request);
         }
         if path::normalize(request.uri_mut()).is_err() {
@@ -83,7 +93,8 @@ impl LocalDoor {
 
 impl Door for LocalDoor {
     async fn answer(&self, mut request: Request) -> Response {
-        let _in_flight = self.hub.in_flight().token();
+        // A poll of Socket.IO waits for events, and is answered when its socket is closed: it must not hold up the stop.
+        let _in_flight = (!socket_io::is_meant(&request)).then(|| self.hub.in_flight().token());
         let id = self.hub.next_request_id();
         let (method, target) = (request.method().clone(), request.uri().path().to_owned());
         let mut response = match self.admit(&request) {

@@ -20,13 +20,14 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream, UnixListener},
+    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::private_socket::PrivateSocket;
 use crate::shutdown::TaskGroup;
 
 use super::stall::Stall;
@@ -35,10 +36,6 @@ use super::stall::Stall;
 const BACKLOG: i32 = 1024;
 /// Pause after an accept that failed, usually for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Longest head of a request, in bytes.
-const HEAD_BYTES: usize = 64 << 10;
-/// How many headers a request may have.
-const HEADERS: usize = 100;
 /// How often another port is tried until it is free in both address families.
 const PORT_TRIES: usize = 32;
 
@@ -67,6 +64,10 @@ pub struct ConnectionLimits {
     pub connections: usize,
     /// Longest time for a request's head, and for an idle connection.
     pub head_time: Duration,
+    /// Longest head of a request, in bytes; at least 8192.
+    pub head_bytes: usize,
+    /// How many headers a request may have.
+    pub headers: usize,
     /// Longest time for one write.
     pub write_time: Duration,
 }
@@ -76,6 +77,8 @@ impl Default for ConnectionLimits {
         Self {
             connections: 16_384,
             head_time: Duration::from_secs(30),
+            head_bytes: 64 << 10,
+            headers: 100,
             write_time: Duration::from_secs(10),
         }
     }
@@ -97,7 +100,7 @@ pub enum Listener {
     /// TCP.
     Tcp(TcpListener),
     /// A unix socket.
-    Unix(UnixListener),
+    Unix(PrivateSocket),
 }
 
 /// Listens on all of `hosts` at the same port; port 0 takes one that is free on all of them.
@@ -157,7 +160,7 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// What all listeners of a daemon share.
+/// What listeners of one kind share. Another kind has its own, so that a flood from outside starves nobody at home.
 #[derive(Clone)]
 pub struct Connections {
     limits: ConnectionLimits,
@@ -226,7 +229,7 @@ impl Connections {
                 self.serve(stream, permit, door);
             }
             Listener::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let stream = listener.accept().await?;
                 self.serve(stream, permit, door);
             }
         }
@@ -239,10 +242,10 @@ impl Connections {
         D: Door,
     {
         let stream = Stall::new(stream, self.limits.write_time, Some(permit));
-        let (door, cut, head_time) = (door.clone(), self.cut.clone(), self.limits.head_time);
+        let (door, cut, limits) = (door.clone(), self.cut.clone(), self.limits);
         self.tasks.spawn("connection", move |stop| async move {
             tokio::select! {
-                () = connection(stream, door, head_time, stop) => {}
+                () = connection(stream, door, limits, stop) => {}
                 () = cut.cancelled() => debug!("a connection was cut"),
             }
         });
@@ -261,13 +264,15 @@ fn tune(stream: &TcpStream, write_time: Duration) {
     let _ = write_time;
 }
 
-async fn connection<S, D>(stream: Stall<S>, door: D, head_time: Duration, stop: CancellationToken)
+async fn connection<S, D>(stream: Stall<S>, door: D, limits: ConnectionLimits, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     D: Door,
 {
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let line = stream.line();
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let door = door.clone();
+        request.extensions_mut().insert(line.clone());
         async move { Ok::<_, Infallible>(door.answer(request.map(Body::new)).await) }
     });
     // Who comes while we stop gets one answer; asked to finish, hyper would close a fresh connection without any.
@@ -275,9 +280,9 @@ where
     let serving = http1::Builder::new()
         .keep_alive(!late)
         .timer(TokioTimer::new())
-        .header_read_timeout(head_time)
-        .max_headers(HEADERS)
-        .max_buf_size(HEAD_BYTES)
+        .header_read_timeout(limits.head_time)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.head_bytes)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut serving = pin!(serving);

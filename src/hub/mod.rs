@@ -3,6 +3,7 @@
 pub mod body;
 pub mod error;
 mod front;
+pub mod ingress;
 pub mod listen;
 mod path;
 mod phone;
@@ -10,6 +11,8 @@ pub mod query;
 mod raw_ws;
 pub mod reply;
 mod rest;
+mod routes;
+mod socket_io;
 mod stall;
 mod status;
 
@@ -27,12 +30,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::access::Devices;
 use crate::app::App;
-use crate::bus::{Bounds, Local};
+use crate::bus::{Bounds, Kind, Local};
 use crate::shutdown::TaskGroup;
 use crate::skills::Skills;
 
+use self::routes::Routes;
+
 pub use front::LocalDoor;
-pub use stall::Stall;
+pub use socket_io::{Clients, Gateway};
+pub use stall::{Line, LineRef, Stall};
 pub use status::Readiness;
 
 /// What every handler can reach. Cloning is cheap; clones share everything.
@@ -50,6 +56,7 @@ struct Shared {
     readiness: Readiness,
     stopping: CancellationToken,
     sockets: TaskGroup,
+    clients: Clients,
     in_flight: TaskTracker,
     started: Instant,
     requests: AtomicU64,
@@ -66,8 +73,10 @@ pub struct Limits {
     pub queue: Bounds,
     /// Longest message a socket's client may send, in bytes.
     pub message_bytes: usize,
-    /// Sockets at once.
+    /// Sockets of all kinds at once.
     pub sockets: usize,
+    /// Phones' sockets among them.
+    pub phones: usize,
     /// Longest time for the last words to a client.
     pub write_time: Duration,
 }
@@ -80,6 +89,7 @@ impl Default for Limits {
             queue: Bounds::default(),
             message_bytes: 1 << 20,
             sockets: 10_000,
+            phones: 5_000,
             write_time: Duration::from_secs(10),
         }
     }
@@ -100,6 +110,7 @@ impl Hub {
             readiness,
             stopping,
             sockets: TaskGroup::default(),
+            clients: Clients::default(),
             in_flight: TaskTracker::new(),
             started: Instant::now(),
             requests: AtomicU64::new(0),
@@ -163,6 +174,22 @@ impl Hub {
         &self.shared.sockets
     }
 
+    /// Who is connected by Socket.IO.
+    pub fn clients(&self) -> &Clients {
+        &self.shared.clients
+    }
+
+    /// Sockets of all kinds that are open.
+    pub fn open_sockets(&self) -> usize {
+        self.bus.count(Kind::Raw) + self.clients().sessions()
+    }
+
+    /// Desktops that are connected: on `/ui`, or on the raw WebSocket without a filter. One of them may own the
+    /// terminal that a prompt is for.
+    pub fn desktops(&self) -> usize {
+        self.clients().ui() + self.bus.unfiltered(Kind::Raw)
+    }
+
     /// Requests that are being answered.
     pub fn in_flight(&self) -> &TaskTracker {
         &self.shared.in_flight
@@ -184,11 +211,14 @@ impl FromRef<Hub> for App {
     }
 }
 
-/// Everything that is reached by a path.
+/// Everything that is reached by a path on the local listener.
+fn routes() -> Routes {
+    status::routes().merge(rest::routes())
+}
+
 fn router(hub: Hub) -> Router {
-    Router::new()
-        .merge(status::routes())
-        .merge(rest::routes())
+    routes()
+        .into_router()
         .fallback(front::not_found)
         .method_not_allowed_fallback(front::not_found)
         .with_state(hub)

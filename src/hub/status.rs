@@ -3,21 +3,22 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    Router,
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::Response,
-    routing::get,
 };
 use serde_json::{json, value::RawValue};
 use tokio::sync::watch;
 
 use crate::bus::Kind;
 
-use super::{Hub, reply};
+use super::{
+    Hub, reply,
+    routes::{Routes, get},
+};
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/ws-status", get(ws_status))
@@ -99,5 +100,11 @@ async fn ws_status(State(hub): State<Hub>) -> Response {
     let count = hub.bus().count(Kind::Raw);
     // Every connection we count is open: one that is not is not counted.
     let open = RawValue::from_string(r#"{"readyState":1,"readyStateText":"OPEN"}"#.to_owned()).ok();
-    reply::ok(&json!({"connectedClients": count, "clients": vec![open; count]}))
+    reply::ok(&json!({
+        "connectedClients": count,
+        "clients": vec![open; count],
+        "ui": hub.clients().ui(),
+        "mobile": hub.clients().mobile(),
+        "raw": count,
+    }))
 }

@@ -5,6 +5,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod additive;
 mod any_manifest;
 mod cli_manifest;
 mod decided;

@@ -4,6 +4,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::{
+    additive::without_additions,
     harness::{Answer, Ask, Daemon, Setup, Socket},
     matching::Bindings,
     recording::{Recording, Step},
@@ -98,13 +99,13 @@ impl Replay {
             found.extend(self.compare_answer(&example["response"], &answer));
         }
         let frames = self.unfiltered.arrived().await;
-        let events = Value::from(frames.clone());
+        let events = without_additions(&Value::from(frames.clone()));
         found.extend(self.bindings.differences("events", &example["events"], &events));
         self.frames.extend(frames);
         if let (Some(second), Some(expected)) =
             (&mut self.second, example.get("events_on_filtered_connection"))
         {
-            let events = Value::from(second.arrived().await);
+            let events = without_additions(&Value::from(second.arrived().await));
             found.extend(self.bindings.differences("filtered events", expected, &events));
         }
         found
@@ -161,7 +162,10 @@ impl Replay {
             found.push(format!("content-type: expected JSON in UTF-8, got {kind:?}"));
         }
         match serde_json::from_slice(&answer.body) {
-            Ok(body) => found.extend(self.bindings.differences("body", &expected["body"], &body)),
+            Ok(body) => {
+                let body: Value = without_additions(&body);
+                found.extend(self.bindings.differences("body", &expected["body"], &body));
+            }
             Err(_) => found.push(format!("body: expected JSON, got {:?}", answer.text())),
         }
         found

@@ -6,6 +6,7 @@
 mod harness;
 
 mod agent;
+mod answers;
 mod claims;
 mod crowd;
 mod desktop;

@@ -28,6 +28,7 @@ impl Inner {
                 ..Component::default()
             });
         }
+        components.push(self.fixed.ingress.component());
         components.push(way_in::component(&self.tunnel.seen()));
         Status {
             version: VERSION,
@@ -39,11 +40,12 @@ impl Inner {
                 listen: self.fixed.listen.clone(),
                 url: self.hub.app().facts().server_url.clone(),
                 raw_clients: self.hub.bus().count(Kind::Raw),
-                ui_clients: self.hub.bus().count(Kind::Ui),
-                mobile_clients: self.hub.bus().count(Kind::Mobile),
+                ui_clients: self.hub.clients().ui(),
+                mobile_clients: self.hub.clients().mobile(),
                 seq: self.stock.store.seq(),
             },
             agents: self.agent_counts(),
+            devices: self.device_counts(),
             places: self.places(),
         }
     }
@@ -113,7 +115,9 @@ impl Inner {
                 .iter()
                 .map(|text| warning("config", text.clone(), None)),
         );
-        let cut_off = self.hub.bus().cut_off();
+        warnings.extend(self.fixed.ingress.warning());
+        self.access_warnings(&mut warnings);
+        let cut_off = self.hub.bus().cut_off() + self.hub.clients().cut_off();
         if cut_off > 0 {
             warnings.push(warning(
                 "slow_clients",
@@ -178,11 +182,14 @@ impl Inner {
 
     fn agent_counts(&self) -> AgentCounts {
         let counts = self.hub.app().agent_counts();
+        let (waiting, since) = self.hub.app().waiting_for_people();
         let of = |verdict| counts.get(&verdict).copied().unwrap_or_default();
         AgentCounts {
             alive: of(Verdict::Alive),
             silent: of(Verdict::Silent),
             dead: of(Verdict::Crashed) + of(Verdict::Lost),
+            waiting,
+            waiting_since: since.map(|since| since.0),
         }
     }
 }

@@ -18,14 +18,14 @@ impl Event {
         }
     }
 
-    /// The same fact with the same payload, holding nothing that is not part of it.
+    /// The same fact with the same payload, holding nothing that is not part of it but what is new in the timeline:
+    /// phones are told that, and nothing else of the histories.
     pub fn lean(&self) -> Self {
         let mut lean = self.clone();
         match &mut lean {
             Self::SessionCreated(session) | Self::SessionUpdated(session) => {
-                for log in [&mut session.events, &mut session.timeline, &mut session.docs] {
-                    log.mark_saved();
-                }
+                session.events.mark_saved();
+                session.docs.mark_saved();
             }
             Self::NotifySessionCompleted(session)
             | Self::NotifySessionFailed(session)

@@ -219,7 +219,10 @@ mod tests {
             status: Some("stopped".into()),
             ..SessionWish::default()
         };
-        let stopped = failed.session.unwrap().update(wish, among(&tasks), at(10));
+        let stopped = failed
+            .session
+            .unwrap()
+            .update(wish, among(&tasks), mint(10).id(), at(10));
         let stopped = stopped.session.unwrap();
         assert!(stopped.regain_agent(among(&tasks), &mut mint(11)).is_none());
     }

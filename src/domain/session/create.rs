@@ -113,6 +113,7 @@ impl SessionHead {
             metadata: wish.metadata,
             parent_session_id: wish.parent_session_id,
             needs_input: Maybe::Absent,
+            answers: Vec::new(),
             team_member_id: Maybe::Absent,
             team_member_snapshot: Maybe::Absent,
             team_member_ids: Maybe::Absent,

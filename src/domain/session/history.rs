@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::{Change, DocId, EntryId, Event, Log, Maybe, Millis, Mint, SessionId};
 
-use super::{NeedsInput, Session};
+use super::{Question, Session};
 
 /// What a caller says for the timeline.
 #[derive(Clone, Debug, Default)]
@@ -106,12 +106,13 @@ impl Session {
     pub fn add_entry(&self, entry: NewEntry, mint: &mut Mint) -> Change {
         let mut next = self.active_at(mint.now());
         if entry.kind == "needs_input" {
-            next.head_mut().needs_input = Maybe::Value(NeedsInput {
+            let question = Question {
                 active: true,
                 message: Maybe::Value(entry.message.clone()),
                 since: Maybe::Value(mint.now()),
                 extra: Map::new(),
-            });
+            };
+            next.ask(question, mint.id(), mint.now());
         }
         next.note(entry.clone(), mint);
         let mut change = next.clone().updated();
@@ -128,6 +129,7 @@ impl Session {
                 message,
             }),
             "needs_input" => change.events.push(Event::NotifyNeedsInput {
+                request: next.head.request_id().cloned(),
                 session: next,
                 message: Some(message),
             }),

@@ -77,7 +77,7 @@ fn received(prompt: &Prompt) -> NewEntry {
         metadata.insert("senderSessionId".into(), sender.into());
     }
     metadata.insert("mode".into(), prompt.mode.as_str().into());
-    let (quote, rest) = quote(&prompt.content);
+    let (quote, rest) = quote(&prompt.content, QUOTED);
     let message = format!(
         "Received prompt from session {}: \"{quote}{rest}\"",
         sender.unwrap_or("unknown")
@@ -87,13 +87,13 @@ fn received(prompt: &Prompt) -> NewEntry {
     entry
 }
 
-/// The beginning of `content`, and dots if there is more. A character that is not in plane 0 is two units long and is
-/// left out rather than cut in half.
-fn quote(content: &str) -> (&str, &'static str) {
+/// The beginning of `content`, at most `most` UTF-16 units, and dots if there is more. A character that is not in plane
+/// 0 is two units long and is left out rather than cut in half.
+pub(super) fn quote(content: &str, most: usize) -> (&str, &'static str) {
     let mut units = 0;
     for (at, character) in content.char_indices() {
         units += character.len_utf16();
-        if units > QUOTED {
+        if units > most {
             return (&content[..at], "...");
         }
     }
@@ -142,11 +142,11 @@ mod tests {
 
     #[test]
     fn a_long_prompt_is_quoted_to_a_hundred_units_and_never_in_the_middle_of_a_character() {
-        assert_eq!(quote(&"a".repeat(100)), ("a".repeat(100).as_str(), ""));
-        assert_eq!(quote(&"a".repeat(101)), ("a".repeat(100).as_str(), "..."));
-        assert_eq!(quote(&"🦀".repeat(51)), ("🦀".repeat(50).as_str(), "..."));
+        assert_eq!(quote(&"a".repeat(100), QUOTED), ("a".repeat(100).as_str(), ""));
+        assert_eq!(quote(&"a".repeat(101), QUOTED), ("a".repeat(100).as_str(), "..."));
+        assert_eq!(quote(&"🦀".repeat(51), QUOTED), ("🦀".repeat(50).as_str(), "..."));
         let odd = format!("{}🦀", "a".repeat(99));
-        assert_eq!(quote(&odd), ("a".repeat(99).as_str(), "..."));
+        assert_eq!(quote(&odd, QUOTED), ("a".repeat(99).as_str(), "..."));
     }
 
     #[test]

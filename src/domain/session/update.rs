@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Change, Event, Maybe, Millis, Task};
+use crate::domain::{Change, Event, Maybe, Millis, RequestId, Task};
 
-use super::{NeedsInput, Session, environment, history::append};
+use super::{Question, Session, environment, history::append};
 
 /// What a caller wants changed.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +23,8 @@ pub struct SessionWish {
     pub events: Option<Vec<Value>>,
     /// Appended as given.
     pub timeline: Option<Vec<Value>>,
-    /// Replaced.
-    pub needs_input: Maybe<NeedsInput>,
+    /// Replaced, but for what the hub itself knows of the question.
+    pub needs_input: Maybe<Question>,
 }
 
 /// The statuses that end a session.
@@ -73,11 +73,12 @@ impl SessionWish {
 
 impl Session {
     /// The session after `wish`, its tasks if that ends it, and what is to be said. `task` looks up a task by the text
-    /// in `taskIds`, which may name none.
+    /// in `taskIds`, which may name none; `request` is the name of the question it asks, should that be a new one.
     pub fn update(
         &self,
         mut wish: SessionWish,
         task: impl Fn(&str) -> Option<Arc<Task>>,
+        request: RequestId,
         now: Millis,
     ) -> Change {
         // A page that closes a terminal cannot undo a completion.
@@ -89,7 +90,7 @@ impl Session {
         }
         let asked = wish.needs_input.value().cloned();
         let mut next = self.active_at(now);
-        next.replace(wish, now);
+        next.replace(wish, request, now);
         let tasks = match Ending::of(&next.head.status) {
             Some(ending) if next.head.status != self.head.status => next.end_open_work(ending, task, now),
             _ => Vec::new(),
@@ -105,7 +106,7 @@ impl Session {
         }
     }
 
-    fn replace(&mut self, wish: SessionWish, now: Millis) {
+    fn replace(&mut self, wish: SessionWish, request: RequestId, now: Millis) {
         for event in wish.events.iter().flatten() {
             append(&mut self.events, event);
         }
@@ -127,7 +128,11 @@ impl Session {
             head.env.extend(environment::without_keys(env));
         }
         head.agent_id.replace_with(wish.agent_id);
-        head.needs_input.replace_with(wish.needs_input);
+        match wish.needs_input {
+            Maybe::Absent => {}
+            Maybe::Null => head.needs_input = Maybe::Null,
+            Maybe::Value(question) => self.ask(question, request, now),
+        }
     }
 
     /// Tasks on which the session said something that is not final, with what it said.
@@ -172,12 +177,13 @@ impl Session {
         }
     }
 
-    fn notice_of_question(&self, asked: Option<NeedsInput>, next: &Self) -> Option<Event> {
+    fn notice_of_question(&self, asked: Option<Question>, next: &Self) -> Option<Event> {
         let waited = self.head.needs_input.value().is_some_and(|needs| needs.active);
         let asked = asked.filter(|asked| asked.active && !waited)?;
         Some(Event::NotifyNeedsInput {
             session: next.clone(),
             message: asked.message.into_value(),
+            request: next.head.request_id().cloned(),
         })
     }
 }
@@ -186,7 +192,8 @@ impl Session {
 mod tests {
     use serde_json::json;
 
-    use crate::domain::samples::{at, created, task};
+    use crate::domain::RequestKind;
+    use crate::domain::samples::{at, created, mint, task};
 
     use super::*;
 
@@ -209,6 +216,7 @@ mod tests {
         session.update(
             wish,
             |id| tasks.iter().find(|task| task.id.as_str() == id).cloned(),
+            mint(now).id(),
             at(now),
         )
     }
@@ -343,7 +351,7 @@ mod tests {
         let stored = serde_json::to_value(&anew.session.unwrap().head.needs_input).unwrap();
         assert_eq!(
             stored,
-            json!({"active": true, "message": "and now?", "mood": "curious"})
+            json!({"active": true, "message": "and now?", "mood": "curious", "requestId": mint(12).id::<RequestKind>()})
         );
     }
 

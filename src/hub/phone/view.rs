@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::domain::{
-    Failure, Mail, Member, MemberStatus, Millis, NeedsInput, Project, Session, SessionHead, Task,
+    Answerer, Failure, Mail, Member, MemberStatus, Millis, NeedsInput, Project, Session, SessionHead, Task,
 };
 
 /// Longest free text that is sent along with a record, in bytes; the rest is cut off.
@@ -95,8 +95,10 @@ pub struct SessionView<'a> {
     team_member_id: Option<&'a str>,
     team_members: Vec<Face<'a>>,
     failure: Option<Fall<'a>>,
-    timeline_length: usize,
-    docs_length: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeline_length: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docs_length: Option<usize>,
 }
 
 /// What an agent asks.
@@ -107,7 +109,11 @@ struct Question<'a> {
     message: Option<&'a str>,
     since: Option<Millis>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a Value>,
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_by: Option<&'a Answerer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_at: Option<Millis>,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<&'a Value>,
 }
@@ -135,7 +141,16 @@ impl<'a> SessionView<'a> {
         Self::with(&session.head, session.timeline.len(), session.docs.len())
     }
 
-    /// The same of one whose histories are not at hand.
+    /// The same of one whose histories are not at hand: how long they are is not said.
+    pub fn brief(head: &'a SessionHead) -> Self {
+        Self {
+            timeline_length: None,
+            docs_length: None,
+            ..Self::with(head, 0, 0)
+        }
+    }
+
+    /// The same of one whose histories are only counted.
     pub fn with(head: &'a SessionHead, timeline_length: usize, docs_length: usize) -> Self {
         Self {
             id: head.id.as_str(),
@@ -147,23 +162,25 @@ impl<'a> SessionView<'a> {
             last_activity: head.last_activity,
             completed_at: head.completed_at,
             parent_session_id: head.parent_session_id.as_deref(),
-            needs_input: head.needs_input.value().map(Question::of),
+            needs_input: head.needs_input.value().map(|needs| Question::of(needs, head)),
             team_member_id: head.team_member_id.value().map(String::as_str),
             team_members: faces(head),
             failure: head.failure.value().map(Fall::of),
-            timeline_length,
-            docs_length,
+            timeline_length: Some(timeline_length),
+            docs_length: Some(docs_length),
         }
     }
 }
 
 impl<'a> Question<'a> {
-    fn of(needs: &'a NeedsInput) -> Self {
+    fn of(needs: &'a NeedsInput, head: &SessionHead) -> Self {
         Self {
-            active: needs.active,
+            active: head.is_waiting(),
             message: needs.message.value().map(|text| cut(text)),
             since: needs.since.value().copied(),
-            request_id: needs.extra.get("requestId"),
+            request_id: needs.request_id.as_ref().map(|id| id.as_str()),
+            answered_by: needs.answered_by.as_ref(),
+            answered_at: needs.answered_at,
             options: needs.extra.get("options"),
         }
     }
@@ -239,6 +256,6 @@ impl<'a> MemberView<'a> {
     }
 }
 
-fn cut(text: &str) -> &str {
+pub(super) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT)]
 }

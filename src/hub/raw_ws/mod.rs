@@ -77,7 +77,7 @@ pub(super) fn upgrade(hub: &Hub, mut request: Request) -> Response {
         let message = "This WebSocket handshake is not one of version 13".to_owned();
         return RouteError::Request(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message).into_response();
     };
-    if hub.bus().count(Kind::Raw) >= limits.sockets {
+    if hub.open_sockets() >= limits.sockets {
         return RouteError::Unavailable("Too many sockets are open".into(), 5).into_response();
     }
     // From here on the client misses nothing: it counts as connected before it is told so.

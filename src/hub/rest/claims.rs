@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{Router, extract::State, routing::get};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -10,14 +10,14 @@ use crate::app::App;
 use crate::domain::{SessionId, TaskKind};
 
 use super::super::{
-    Hub,
     body::{Body, One},
     error::RouteError,
     reply::{self, Answer, Wanted},
+    routes::{Routes, get},
 };
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new().route("/api/tasks/{id}/claim", get(show).post(claim).delete(release))
+pub(super) fn routes() -> Routes {
+    Routes::new().route("/api/tasks/{id}/claim", get(show).post(claim).delete(release))
 }
 
 #[derive(Default, Deserialize)]

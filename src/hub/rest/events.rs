@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, routing::get};
+use axum::extract::State;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -14,6 +14,7 @@ use super::super::{
     error::RouteError,
     query::{Filter, Param, Params},
     reply::{self, Answer},
+    routes::{Routes, get},
 };
 
 /// Events in one answer, unless asked for fewer.
@@ -21,8 +22,8 @@ const MOST: usize = 1000;
 /// Bytes of payloads in one answer; one event always fits.
 const BYTES: usize = 8 << 20;
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new().route("/api/events", get(list))
+pub(super) fn routes() -> Routes {
+    Routes::new().route("/api/events", get(list))
 }
 
 #[derive(Serialize)]

@@ -1,11 +1,6 @@
 //! `/api/sessions/:id/{events,timeline,docs,prompt}`: what sessions tell and are told (API.md section 7).
 
-use axum::{
-    Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::{extract::State, http::StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,14 +8,14 @@ use crate::app::{App, AppError};
 use crate::domain::{Maybe, NewDoc, NewEntry, Prompt, PromptMode, Refusal, SessionKind};
 
 use super::super::{
-    Hub,
     body::{Body, One, falsy},
     error::RouteError,
     reply::{self, Answer, Wanted},
+    routes::{Routes, get, post},
 };
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/sessions/{id}/events", post(add_event))
         .route("/api/sessions/{id}/timeline", post(add_entry))
         .route("/api/sessions/{id}/docs", get(docs).post(add_doc))

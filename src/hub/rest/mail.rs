@@ -1,11 +1,6 @@
 //! `/api/mail` (API.md section 10): the only routes that validate strictly.
 
-use axum::{
-    Router,
-    extract::State,
-    http::HeaderMap,
-    routing::{get, post},
-};
+use axum::{extract::State, http::HeaderMap};
 use serde_json::json;
 
 use crate::app::App;
@@ -17,10 +12,11 @@ use super::super::{
     error::RouteError,
     query::Params,
     reply::{self, Answer, Wanted},
+    routes::{Routes, get, post},
 };
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/mail", post(send))
         .route("/api/mail/inbox/{id}", get(inbox))
         .route("/api/mail/wait/{id}", get(wait))
@@ -29,7 +25,7 @@ pub(super) fn routes() -> Router<Hub> {
 }
 
 async fn send(State(app): State<App>, wanted: Wanted, headers: HeaderMap, AnyBody(body): AnyBody) -> Answer {
-    let key = send_key(&headers)?;
+    let key = idempotency_key(&headers)?;
     let wish = NewMail::read(Some(body))?;
     let mails = app.send_mail(wish, key).await?;
     Ok(match &*mails {
@@ -38,8 +34,8 @@ async fn send(State(app): State<App>, wanted: Wanted, headers: HeaderMap, AnyBod
     })
 }
 
-/// `Idempotency-Key`: a client that repeats a request after a lost answer sends one mail with it.
-fn send_key(headers: &HeaderMap) -> Result<Option<SendKey>, RouteError> {
+/// `Idempotency-Key`: a client that repeats a request after a lost answer is taken at its word once.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<SendKey>, RouteError> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };

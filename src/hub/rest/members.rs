@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -14,15 +10,15 @@ use crate::app::{App, AppError};
 use crate::domain::{Maybe, Member, MemberId, MemberKind, MemberStatus, MemberWish, NewMember, ProjectId};
 
 use super::super::{
-    Hub,
     body::{Body, One, falsy},
     error::RouteError,
     query::Params,
     reply::{self, Answer, Wanted},
+    routes::{Routes, get, post},
 };
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/team-members", get(list).post(create))
         .route("/api/team-members/{id}", get(show).patch(update).delete(remove))
         .route("/api/team-members/{id}/archive", post(archive))

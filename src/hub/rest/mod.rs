@@ -1,5 +1,6 @@
 //! The contract's REST routes, one file per resource: parse → app → wire.
 
+mod answers;
 mod claims;
 mod events;
 mod histories;
@@ -15,17 +16,16 @@ mod spawn;
 mod tasks;
 mod workflows;
 
-use axum::Router;
-
-use super::Hub;
+use super::routes::Routes;
 
 /// All of them.
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .merge(projects::routes())
         .merge(tasks::routes())
         .merge(sessions::routes())
         .merge(histories::routes())
+        .merge(answers::routes())
         .merge(modals::routes())
         .merge(orderings::routes())
         .merge(claims::routes())

@@ -1,6 +1,6 @@
 //! `/api/sessions/:id/modal`: pages that agents show to people (API.md section 7).
 
-use axum::{Router, extract::State, routing::post};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -8,14 +8,14 @@ use crate::app::{App, NewModal};
 use crate::domain::{ModalId, SessionKind};
 
 use super::super::{
-    Hub,
     body::{Body, One, Texts, falsy},
     error::RouteError,
     reply::{Answer, Wanted},
+    routes::{Routes, post},
 };
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/sessions/{id}/modal", post(show))
         .route("/api/sessions/{id}/modal/{modal}/actions", post(act))
         .route("/api/sessions/{id}/modal/{modal}/close", post(close))

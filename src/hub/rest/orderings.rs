@@ -1,6 +1,6 @@
 //! `/api/ordering` (API.md section 11). Errors are form F.
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{extract::State, http::StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -8,14 +8,14 @@ use crate::app::App;
 use crate::domain::{OrderingKind, ProjectId};
 
 use super::super::{
-    Hub,
     body::{Body, Texts},
     error::RouteError,
     reply::{self, Answer, Wanted},
+    routes::{Routes, get},
 };
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new().route("/api/ordering/{kind}/{project}", get(show).put(arrange))
+pub(super) fn routes() -> Routes {
+    Routes::new().route("/api/ordering/{kind}/{project}", get(show).put(arrange))
 }
 
 fn refused(message: impl Into<String>) -> RouteError {

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{
-    Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -14,13 +10,13 @@ use crate::app::App;
 use crate::domain::{Beat, Millis, SessionKind};
 
 use super::super::{
-    Hub,
     body::{Body, One},
     reply::{self, Answer, Wanted},
+    routes::{Routes, get, post},
 };
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/agents", get(list))
         .route("/api/sessions/{id}/heartbeat", post(beat).delete(leave))
 }

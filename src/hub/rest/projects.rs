@@ -1,6 +1,6 @@
 //! `/api/projects` (API.md section 5).
 
-use axum::{Router, extract::State, routing::get};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -8,13 +8,13 @@ use crate::app::App;
 use crate::domain::{Maybe, NewProject, ProjectKind, ProjectWish};
 
 use super::super::{
-    Hub,
     body::{Body, One, falsy},
     reply::{self, Answer, Wanted},
+    routes::{Routes, get},
 };
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/projects", get(list).post(create))
         .route("/api/projects/{id}", get(show).put(update).delete(remove))
 }

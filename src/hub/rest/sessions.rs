@@ -3,11 +3,9 @@
 use std::io;
 
 use axum::{
-    Router,
     body::{Body as Streamed, Bytes},
     extract::State,
     http::StatusCode,
-    routing::{get, post},
 };
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
@@ -15,21 +13,20 @@ use serde_json::{Map, Value, json};
 
 use crate::app::{App, FoundSessions};
 use crate::domain::{
-    Maybe, NeedsInput, NewSession, Refusal, Session, SessionHead, SessionId, SessionKind, SessionWish,
-    TaskKind,
+    Maybe, NewSession, Question, Refusal, Session, SessionHead, SessionId, SessionKind, SessionWish, TaskKind,
 };
 
 use super::super::{
-    Hub,
     body::{Body, One, TextMap, Two, falsy, given},
     error::RouteError,
     query::{Filter, Param, Params},
     reply::{self, Answer, List, Wanted},
+    routes::{Routes, get, post},
 };
 use super::tasks::project_of;
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/sessions", get(list).post(create))
         .route("/api/sessions/{id}", get(show).patch(update).delete(remove))
         .route("/api/sessions/{id}/tasks/{task}", post(link).delete(unlink))
@@ -171,7 +168,7 @@ struct Update {
     events: Option<Vec<Map<String, Value>>>,
     #[serde(deserialize_with = "given")]
     timeline: Option<Vec<Map<String, Value>>>,
-    needs_input: Maybe<NeedsInput>,
+    needs_input: Maybe<Question>,
 }
 
 impl From<Update> for SessionWish {

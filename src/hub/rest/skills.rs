@@ -2,11 +2,7 @@
 
 use std::path::PathBuf;
 
-use axum::{
-    Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::extract::State;
 use serde_json::{Map, Value, json};
 
 use crate::skills::{Skill, Skills};
@@ -17,10 +13,11 @@ use super::super::{
     error::RouteError,
     query::Params,
     reply::{self, Answer, Wanted},
+    routes::{Routes, get, post},
 };
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/skills", get(list))
         .route("/api/skills/{id}", get(show))
         .route("/api/skills/{id}/reload", post(reload))

@@ -1,6 +1,6 @@
 //! `POST /api/sessions/spawn` (API.md section 8).
 
-use axum::{Router, extract::State, routing::post};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -8,13 +8,13 @@ use crate::app::App;
 use crate::domain::{Session, SpawnWish};
 
 use super::super::{
-    Hub,
     body::{Body, falsy},
     reply::{Answer, Render, Wanted},
+    routes::{Routes, post},
 };
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new().route("/api/sessions/spawn", post(spawn))
+pub(super) fn routes() -> Routes {
+    Routes::new().route("/api/sessions/spawn", post(spawn))
 }
 
 /// What has a check and a code of its own in the contract is read as any JSON value here and judged there.

@@ -1,10 +1,6 @@
 //! `/api/tasks` (API.md section 6).
 
-use axum::{
-    Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,15 +8,15 @@ use crate::app::App;
 use crate::domain::{Maybe, NewEntry, NewTask, ProjectId, Task, TaskEdit, TaskKind, TaskReport, TaskWish};
 
 use super::super::{
-    Hub,
     body::{Body, One, TextMap, falsy, given},
     error::RouteError,
     query::{Filter, Param, Params},
     reply::{self, Answer, Wanted},
+    routes::{Routes, get, post},
 };
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/tasks", get(list).post(create))
         .route("/api/tasks/{id}", get(show).patch(update).delete(remove))
         .route("/api/tasks/{id}/children", get(children))

@@ -1,19 +1,19 @@
 //! `/api/workflow-templates` (API.md section 13).
 
-use axum::{Router, http::StatusCode, routing::get};
+use axum::http::StatusCode;
 
 use crate::domain::WorkflowTemplate;
 
 use super::super::{
-    Hub,
     body::Texts,
     error::RouteError,
     query::{Param, Params},
     reply::{self, Answer},
+    routes::{Routes, get},
 };
 
-pub(super) fn routes() -> Router<Hub> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/api/workflow-templates", get(list))
         .route("/api/workflow-templates/{id}", get(show))
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::domain::{
-    DefaultMember, Log, Mail, MailKind, Member, MemberId, Millis, Ordering, OrderingKind, Project, ProjectId,
-    ProjectKind, Session, SessionHead, SessionKind, Task, TaskKind, is_provider_key,
+    Answer, Answerer, DefaultMember, Log, Mail, MailKind, Member, MemberId, Millis, Ordering, OrderingKind,
+    Project, ProjectId, ProjectKind, RequestId, Session, SessionHead, SessionKind, Task, TaskKind,
+    is_provider_key,
 };
 
 use super::{
@@ -54,6 +56,7 @@ const SESSION: &[&str] = &[
     "metadata",
     "parentSessionId",
     "needsInput",
+    "answers",
     "teamMemberId",
     "teamMemberSnapshot",
     "teamMemberIds",
@@ -186,6 +189,9 @@ pub(super) fn session(found: Found, notes: &mut Notes) -> Read<Session> {
     fields.keep_if("teamMemberSnapshots", |value| {
         value.as_array().is_some_and(|list| list.iter().all(is_snapshot))
     });
+    if !fields.get("answers").is_some_and(reads_as::<Vec<Answer>>) {
+        fields.take("answers");
+    }
     repair_question(&mut fields);
     fields.take("strategy"); // the Node server drops it, too
     leave_out_keys(&mut fields, notes);
@@ -226,11 +232,18 @@ fn repair_question(fields: &mut Fields) {
         question.keep_if("active", Value::is_boolean);
         question.keep_if("message", Value::is_string);
         question.keep_if("since", Value::is_i64);
+        question.keep_if("requestId", reads_as::<RequestId>);
+        question.keep_if("answeredBy", reads_as::<Answerer>);
+        question.keep_if("answeredAt", Value::is_i64);
         if question.get("active").is_none_or(Value::is_null) {
             question.set("active", false);
         }
         fields.set("needsInput", question.into_map());
     }
+}
+
+fn reads_as<T: DeserializeOwned>(value: &Value) -> bool {
+    T::deserialize(value).is_ok()
 }
 
 fn log(entries: Vec<Value>) -> Read<Log> {

@@ -1,5 +1,6 @@
 //! Rules of API.md that the recording does not show, by section.
 
+mod answers;
 mod mail;
 mod members;
 mod projects;

@@ -1,0 +1,256 @@
+//! Answers to sessions that wait for input: taken once, and brought to the agent by the best way that is open.
+//!
+//! The answer is stored on the session, with the way it is to go, in the transaction that takes it; only then is it sent
+//! on. If we are killed in between, an agent that asks finds it there, and what went by no other way is mailed at the next
+//! start ([`App::send_kept_answers`]); mail of one answer is one mail, however often it is tried.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::Serialize;
+use serde_json::{Map, json};
+use tokio::time::{self, Instant};
+use tracing::{info, warn};
+
+use crate::domain::{
+    Answer, Answerer, AnswererKind, Caller, Ending, How, InputAnswer, InputState, Letter, MailType, Maybe,
+    Millis, NewMail, Outcome, Refusal, RequestId, Scope, SendKey, SessionHead, SessionId,
+};
+use crate::ports::StoreError;
+
+use super::{
+    App, AppError,
+    apply::{carry_out, unbroken},
+    input_waiters::Claimed,
+    known,
+};
+
+/// Under this name people write to agents.
+const PERSON: &str = "human";
+
+/// What the sender of an answer learns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answered {
+    /// The question that is answered.
+    #[serde(rename = "requestId")]
+    pub request: RequestId,
+    /// How the answer goes to the agent.
+    pub how: How,
+    /// When it was taken.
+    pub at: Millis,
+}
+
+impl From<Answer> for Answered {
+    fn from(answer: Answer) -> Self {
+        Self {
+            request: answer.request_id,
+            how: answer.how,
+            at: answer.answered_at,
+        }
+    }
+}
+
+impl App {
+    /// Answers a session that waits for input. Of any number of callers one wins; the others are refused with who did
+    /// ([`Refusal::TooLate`]). Under the same key, the same caller's same answer is taken once.
+    pub async fn answer_input(&self, caller: &Caller, answer: InputAnswer) -> Result<Answered, AppError> {
+        if caller.device().is_some() && answer.request.is_none() {
+            // From afar one may look at a question that was replaced meanwhile.
+            return Err(Refusal::invalid("requestId is required").into());
+        }
+        let (app, caller, answer) = (self.clone(), caller.clone(), answer.harmless()?);
+        unbroken(async move { app.take_answer(caller, answer).await }).await
+    }
+
+    async fn take_answer(&self, caller: Caller, wish: InputAnswer) -> Result<Answered, AppError> {
+        let session = wish.session.clone();
+        let app = self.clone();
+        let (answer, claimed) = self
+            .apply(move |tx| {
+                let session = known::session(&*tx, &wish.session)?;
+                may_answer(&caller, &session.head)?;
+                let by = Answerer::of(&caller, &session.head);
+                let mut claimed = None;
+                let way = |request: &RequestId| {
+                    let found = app.input_waiters.claim(&session.head.id, request);
+                    let how = match found.is_empty() {
+                        true => app.way_without_waiters(),
+                        false => How::Poll,
+                    };
+                    claimed = Some(found);
+                    how
+                };
+                match session.answer(by, wish, way, tx.mint())? {
+                    Outcome::Repeated(first) => Ok((first, None)),
+                    Outcome::Taken(change, answer) => {
+                        carry_out(tx, *change);
+                        Ok((answer, claimed))
+                    }
+                }
+            })
+            .await?;
+        let Some(claimed) = claimed else {
+            return Ok(answer.into());
+        };
+        info!(%session, request = %answer.request_id, by = answer.answered_by.name, how = ?answer.how, "input answered");
+        Ok(self.bring(&session, answer, claimed).await.into())
+    }
+
+    fn way_without_waiters(&self) -> How {
+        match self.desktops.connected() {
+            true => How::Desktop,
+            false => How::Mail,
+        }
+    }
+
+    /// Sends a stored answer on its way, or on the next best one; the answer with the way it took in the end.
+    async fn bring(&self, session: &SessionId, mut answer: Answer, claimed: Claimed) -> Answer {
+        if answer.how == How::Poll && claimed.give(&answer) == 0 {
+            // They hung up in the very moment.
+            answer.how = self.way_without_waiters();
+        }
+        answer.pending = match answer.how {
+            How::Poll | How::Desktop => false, // the prompt was published with a commit
+            How::Mail | How::Kept => !self.mail_answer(session, &answer).await,
+        };
+        if answer.pending {
+            answer.how = How::Kept;
+        }
+        self.note_way(session, &answer).await;
+        answer
+    }
+
+    /// Writes down which way an answer went.
+    async fn note_way(&self, session: &SessionId, answer: &Answer) {
+        let (id, sent) = (session.clone(), answer.clone());
+        let noted = self.apply(move |tx| {
+            let Some(session) = tx.session(&id)? else {
+                return Ok(());
+            };
+            let now = tx.now();
+            let change = session.answer_sent(&sent.request_id, sent.how, sent.pending, now);
+            carry_out(tx, change.unwrap_or_default());
+            Ok(())
+        });
+        if let Err(error) = noted.await {
+            // The answer itself stands. At worst it is mailed as well at the next start.
+            warn!(%session, request = %answer.request_id, "the way of an answer was not written down: {error}");
+        }
+    }
+
+    /// An answer that went nowhere yet was asked for: it need not be mailed any more.
+    async fn note_fetched(&self, session: &SessionId, answer: &Answer) {
+        let fetched = Answer {
+            how: How::Poll,
+            pending: false,
+            ..answer.clone()
+        };
+        self.note_way(session, &fetched).await;
+    }
+
+    /// Mails an answer to its session; true if it is there. Once, however often it is called.
+    async fn mail_answer(&self, session: &SessionId, answer: &Answer) -> bool {
+        let Some(letter) = self.letter(session, answer) else {
+            return false;
+        };
+        // An id fits into a key with room to spare.
+        let key = SendKey::parse(&format!("answer-{}", answer.request_id)).ok();
+        let wish = NewMail {
+            letter,
+            to: Maybe::Value(session.clone()),
+            to_member: None,
+            scope: None,
+        };
+        let sent = self.send_mail(wish, key).await;
+        if let Err(error) = &sent {
+            warn!(%session, request = %answer.request_id, "an answer could not be mailed: {error}");
+        }
+        sent.is_ok()
+    }
+
+    fn letter(&self, session: &SessionId, answer: &Answer) -> Option<Letter> {
+        let head = self.view().session_head(session)?;
+        let by = &answer.answered_by;
+        let agent = by.id.as_deref().filter(|_| by.kind == AnswererKind::Agent);
+        let mut body = Map::new();
+        body.insert("text".into(), answer.text.as_str().into());
+        if let Some(choice) = &answer.choice {
+            body.insert("choice".into(), choice.as_str().into());
+        }
+        body.insert("requestId".into(), answer.request_id.as_str().into());
+        body.insert("answeredBy".into(), json!(by));
+        Some(Letter {
+            project_id: head.project_id.clone(),
+            from_session_id: SessionId::parse(agent.unwrap_or(PERSON)).ok()?,
+            reply_to_mail_id: None,
+            mail_type: MailType::Response,
+            subject: format!("Answer of {}", by.name).chars().take(200).collect(),
+            body,
+            priority: None,
+        })
+    }
+
+    /// Mails the answers that were taken, but not sent on before the hub ended.
+    pub async fn send_kept_answers(&self) {
+        for head in self.view().session_heads(None) {
+            if Ending::of(&head.status).is_some() {
+                continue;
+            }
+            for answer in head.answers.iter().filter(|answer| answer.pending) {
+                let mut answer = answer.clone();
+                answer.pending = !self.mail_answer(&head.id, &answer).await;
+                if !answer.pending {
+                    answer.how = How::Mail;
+                    self.note_way(&head.id, &answer).await;
+                }
+            }
+        }
+    }
+
+    /// How a question of a session stands, waiting up to `patience` for its answer. Without `request` it is the open
+    /// question, the last one if that was answered, or whatever is asked next.
+    pub async fn wait_for_input(
+        &self,
+        session: &SessionId,
+        request: Option<&RequestId>,
+        patience: Duration,
+    ) -> Result<InputState, AppError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            // Registered before looking: what comes in between is found by the one or by the other.
+            let waiting = self.input_waiters.register(session, request);
+            let waiting = waiting.ok_or_else(too_many)?;
+            let head = known::session_head(&*self.view(), session)?;
+            let state = head.input(request);
+            match &state {
+                InputState::Waiting(_) => {}
+                InputState::Answered(answer) if answer.how == How::Kept => {
+                    self.note_fetched(session, answer).await;
+                    return Ok(state);
+                }
+                InputState::Answered(_) | InputState::Over { .. } => return Ok(state),
+            }
+            match time::timeout_at(deadline, waiting.answer()).await {
+                Ok(Some(answer)) => return Ok(InputState::Answered(Arc::unwrap_or_clone(answer))),
+                Ok(None) => {} // something has changed: look again
+                Err(_) => return Ok(known::session_head(&*self.view(), session)?.input(request)),
+            }
+        }
+    }
+}
+
+/// A device that may not know of the project learns of nothing in it.
+fn may_answer(caller: &Caller, head: &SessionHead) -> Result<(), Refusal> {
+    let project = Some(head.project_id.as_str());
+    if caller.may(Scope::Answer, project) {
+        return Ok(());
+    }
+    match caller.device() {
+        Some(device) if !device.reaches(project) => Err(Refusal::unknown(&head.id)),
+        _ => Err(Refusal::Forbidden("this device may not answer agents".into())),
+    }
+}
+
+fn too_many() -> StoreError {
+    StoreError::Overloaded
+}

@@ -1,0 +1,112 @@
+//! Registering routes so that none goes unseen: an axum router cannot be asked what it holds, so what is put into it is
+//! written down here, and the table of the ingress (SECURITY rule 2) is held against the list.
+
+use axum::{
+    Router,
+    handler::Handler,
+    http::Method,
+    routing::{MethodFilter, MethodRouter, on},
+};
+
+use super::Hub;
+
+/// Handlers of one path.
+pub struct Handlers<S = Hub> {
+    each: Vec<(Method, MethodRouter<S>)>,
+}
+
+/// One handler of one path.
+pub struct Route<S = Hub> {
+    /// `GET` answers `HEAD` as well.
+    pub method: Method,
+    /// As axum writes it: `/api/tasks/{id}`.
+    pub path: &'static str,
+    /// What answers.
+    pub handler: MethodRouter<S>,
+}
+
+/// Routes, and the list of them.
+pub struct Routes<S = Hub> {
+    all: Vec<Route<S>>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { all: Vec::new() }
+    }
+
+    /// These as well.
+    pub fn route(mut self, path: &'static str, handlers: Handlers<S>) -> Self {
+        let each = handlers.each.into_iter();
+        self.all.extend(each.map(|(method, handler)| Route {
+            method,
+            path,
+            handler,
+        }));
+        self
+    }
+
+    /// Those of another file as well.
+    pub fn merge(mut self, other: Self) -> Self {
+        self.all.extend(other.all);
+        self
+    }
+
+    /// Each of them, to be looked at or taken apart.
+    pub fn into_each(self) -> impl Iterator<Item = Route<S>> {
+        self.all.into_iter()
+    }
+
+    /// The router that holds exactly these.
+    pub fn into_router(self) -> Router<S> {
+        let add = |router: Router<S>, route: Route<S>| router.route(route.path, route.handler);
+        self.into_each().fold(Router::new(), add)
+    }
+}
+
+macro_rules! methods {
+    ($($name:ident $method:ident;)*) => {
+        impl<S: Clone + Send + Sync + 'static> Handlers<S> {
+            $(
+                #[doc = concat!("Answers `", stringify!($method), "` as well.")]
+                pub fn $name<H, T>(mut self, handler: H) -> Self
+                where
+                    H: Handler<T, S>,
+                    T: 'static,
+                {
+                    self.each.push((Method::$method, on(MethodFilter::$method, handler)));
+                    self
+                }
+            )*
+        }
+    };
+}
+
+methods! {
+    get GET;
+    post POST;
+    put PUT;
+    patch PATCH;
+    delete DELETE;
+}
+
+/// Answers `GET`.
+pub fn get<H, T, S>(handler: H) -> Handlers<S>
+where
+    H: Handler<T, S>,
+    T: 'static,
+    S: Clone + Send + Sync + 'static,
+{
+    Handlers { each: Vec::new() }.get(handler)
+}
+
+/// Answers `POST`.
+pub fn post<H, T, S>(handler: H) -> Handlers<S>
+where
+    H: Handler<T, S>,
+    T: 'static,
+    S: Clone + Send + Sync + 'static,
+{
+    Handlers { each: Vec::new() }.post(handler)
+}
