@@ -11,6 +11,7 @@ mod ends;
 mod house;
 mod operator;
 mod origin;
+mod phone;
 mod proxy;
 mod real;
 mod secrets;

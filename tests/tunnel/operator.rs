@@ -4,7 +4,10 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::harness::{Daemon, Edge, Setup, eventually};
+use crate::{
+    harness::{Daemon, Edge, Setup, eventually},
+    phone::open,
+};
 
 pub fn text(output: &Output) -> String {
     format!(
@@ -59,9 +62,31 @@ async fn a_hub_without_a_tunnel_says_that_it_is_off_and_is_fine() {
 }
 
 #[tokio::test]
-async fn an_operator_sees_stops_starts_and_restarts_the_tunnel_and_reads_what_it_printed() {
+async fn the_way_in_stays_shut_until_somebody_may_come_in() {
     let edge = Edge::start().await;
     let daemon = Setup::new().config(&edge.config()).start().await;
+    let part = component(&daemon, "tunnel").await;
+    assert_eq!(
+        (part["state"].as_str(), part["reason"].as_str()),
+        (Some("off"), Some("nobody_paired"))
+    );
+    let status = daemon.ctl(&["status"]).await;
+    assert!(
+        code(&status) == 0 && text(&status).contains("maestroctl pair"),
+        "{}",
+        text(&status)
+    );
+    let refused = daemon.ctl(&["start", "tunnel"]).await;
+    assert!(text(&refused).contains("nobody is paired"), "{}", text(&refused));
+    assert_eq!(edge.starts().len(), 0);
+    assert_eq!(code(&daemon.ctl(&["pair", "--no-wait", "--json"]).await), 0);
+    tunnel_becomes(&daemon, "ready").await;
+}
+
+#[tokio::test]
+async fn an_operator_sees_stops_starts_and_restarts_the_tunnel_and_reads_what_it_printed() {
+    let edge = Edge::start().await;
+    let daemon = open(Setup::new().config(&edge.config())).await;
     let first = tunnel_becomes(&daemon, "ready").await;
     let detail = first["detail"].as_str().expect("text");
     assert!(
@@ -93,7 +118,7 @@ async fn an_operator_sees_stops_starts_and_restarts_the_tunnel_and_reads_what_it
 #[tokio::test]
 async fn a_quick_tunnel_is_called_a_trial_everywhere() {
     let edge = Edge::start().await;
-    let daemon = Setup::new().config(&edge.quick_config()).start().await;
+    let daemon = open(Setup::new().config(&edge.quick_config())).await;
     let part = tunnel_becomes(&daemon, "ready").await;
     assert!(part["detail"].as_str().expect("text").contains("trial"), "{part}");
     let status = daemon.ctl(&["tunnel", "status"]).await;
@@ -109,7 +134,7 @@ async fn a_quick_tunnel_is_called_a_trial_everywhere() {
 #[tokio::test]
 async fn a_check_on_demand_says_what_was_seen_and_what_to_do() {
     let edge = Edge::start().await;
-    let daemon = Setup::new().config(&edge.config()).start().await;
+    let daemon = open(Setup::new().config(&edge.config())).await;
     tunnel_becomes(&daemon, "ready").await;
     edge.answered_by_a_stranger(Some("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"));
     let checked = daemon.ctl(&["tunnel", "status", "--check"]).await;
@@ -138,7 +163,7 @@ async fn trouble_is_shown_with_its_reason_and_its_remedy_while_the_hub_works() {
     ] {
         let edge = Edge::start().await;
         edge.state(state);
-        let daemon = Setup::new().config(&edge.config()).start().await;
+        let daemon = open(Setup::new().config(&edge.config())).await;
         let part = eventually(&format!("the tunnel is {reason}"), || async {
             let part = component(&daemon, "tunnel").await;
             (part["reason"] == reason).then_some(part)
@@ -192,7 +217,7 @@ async fn no_program_no_tunnel_and_it_starts_by_itself_once_it_is_installed() {
     let config = edge
         .config()
         .replace(&format!("{:?}", edge.binary()), &format!("{program:?}"));
-    let daemon = setup.config(&config).start().await;
+    let daemon = open(setup.config(&config)).await;
     let part = tunnel_becomes(&daemon, "blocked").await;
     assert_eq!(part["reason"], "binary_missing");
     assert!(
@@ -209,7 +234,7 @@ async fn no_program_no_tunnel_and_it_starts_by_itself_once_it_is_installed() {
 async fn the_tunnel_ends_with_the_daemon_in_time() {
     let edge = Edge::start().await;
     edge.script(serde_json::json!({"never_closes": true}));
-    let mut daemon = Setup::new().config(&edge.config()).start().await;
+    let mut daemon = open(Setup::new().config(&edge.config())).await;
     tunnel_becomes(&daemon, "ready").await;
     let status = daemon.stop().await;
     assert!(status.success(), "{status}");
