@@ -15,7 +15,7 @@ use crate::service::{
 };
 use crate::shutdown::TaskGroup;
 use crate::supervisor::{Grouping, Handle, Nudge, Transition};
-use crate::tunnel::{Parts, Tunnel};
+use crate::tunnel::{CHECK_EVERY, Parts, Tunnel};
 
 use super::exit::StartError;
 
@@ -43,6 +43,7 @@ pub async fn start(
             Manager::Launchd { .. } => Grouping::Ours, // launchd sweeps our group when we die
             _ => Grouping::Own,
         },
+        check_every: CHECK_EVERY,
     };
     Ok(Tunnel::start(config, parts, children, background, transitions).await)
 }

@@ -34,20 +34,25 @@ pub use self::{
 };
 
 /// How often the public address is asked while phones are connected, or while it led astray.
-const CHECK_EVERY: Duration = Duration::from_secs(60);
+pub const CHECK_EVERY: Duration = Duration::from_secs(60);
+
+/// Counts connected phones.
+pub type Phones = Arc<dyn Fn() -> usize + Send + Sync>;
 
 /// What a tunnel needs of the rest.
 pub struct Parts {
     /// Could anybody come in rightfully: a paired device, or a live code?
     pub wanted: watch::Receiver<bool>,
     /// How many phones are connected.
-    pub phones: Arc<dyn Fn() -> usize + Send + Sync>,
+    pub phones: Phones,
     /// Proves on the ingress that it is us.
     pub prover: Prover,
     /// The unix socket that strangers come in by.
     pub ingress: PathBuf,
     /// Whose process group the child joins.
     pub grouping: Grouping,
+    /// How often the public address is asked, when it is: [`CHECK_EVERY`].
+    pub check_every: Duration,
 }
 
 /// An operator's wish that cannot be granted.
@@ -158,11 +163,11 @@ impl Tunnel {
         let tunnel = Self {
             inner: Arc::new(inner),
         };
-        tunnel.look_after(parts.phones, background);
+        tunnel.look_after(parts.phones, parts.check_every, background);
         tunnel
     }
 
-    fn look_after(&self, phones: Arc<dyn Fn() -> usize + Send + Sync>, group: &TaskGroup) {
+    fn look_after(&self, phones: Phones, check_every: Duration, group: &TaskGroup) {
         if self.inner.child.is_some() {
             let tunnel = self.clone();
             group.spawn("tunnel want", move |stop| tunnel.follow_want(stop));
@@ -173,7 +178,9 @@ impl Tunnel {
         }
         if !matches!(self.inner.plan, Plan::Off | Plan::Refused(_)) {
             let tunnel = self.clone();
-            group.spawn("tunnel check", move |stop| tunnel.keep_checking(phones, stop));
+            group.spawn("tunnel check", move |stop| {
+                tunnel.keep_checking(phones, check_every, stop)
+            });
         }
     }
 
@@ -321,11 +328,11 @@ impl Tunnel {
     }
 
     /// While phones are connected, and while it led astray, the address is asked regularly.
-    async fn keep_checking(self, phones: Arc<dyn Fn() -> usize + Send + Sync>, stop: CancellationToken) {
+    async fn keep_checking(self, phones: Phones, every: Duration, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = sleep(CHECK_EVERY) => {}
+                () = sleep(every) => {}
             }
             let is_astray = self
                 .inner

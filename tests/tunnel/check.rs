@@ -1,6 +1,12 @@
 //! Whether the public address leads to this very process, and when the way in is open at all.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use maestro::{
     access::nonce::Prover,
@@ -20,6 +26,7 @@ use crate::{
 struct Way {
     tunnel: Tunnel,
     wanted: watch::Sender<bool>,
+    phones: Arc<AtomicUsize>,
     groups: [TaskGroup; 2],
 }
 
@@ -37,9 +44,12 @@ impl Way {
         })
         .expect("a configuration");
         let (wanted, seen) = watch::channel(wanted);
+        let phones = Arc::new(AtomicUsize::new(0));
+        let count = phones.clone();
         let parts = Parts {
             wanted: seen,
-            phones: Arc::new(|| 0),
+            phones: Arc::new(move || count.load(Ordering::SeqCst)),
+            check_every: Duration::from_millis(20),
             prover: Prover::new().expect("a secret"),
             ingress: house.ingress(),
             grouping: Grouping::Own,
@@ -50,6 +60,7 @@ impl Way {
         Way {
             tunnel,
             wanted,
+            phones,
             groups,
         }
     }
@@ -196,5 +207,34 @@ async fn an_external_way_has_no_child_and_is_checked_all_the_same() {
         Err(Refusal::NoChild(_))
     ));
     assert_eq!(way.asked().await, Some("no_connector"));
+    way.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_is_asked_while_phones_are_connected_and_until_it_leads_here_again() {
+    let (house, edge) = (House::new(), Edge::start().await);
+    let way = Way::open(&house, &edge.config(), true).await;
+    let _ours = origin(&house.ingress(), Some(way.tunnel.prover().clone()));
+    way.is(State::Ready).await;
+    let before = edge.visits();
+    way.phones.store(1, Ordering::SeqCst);
+    eventually("the address is asked", || async {
+        (edge.visits() > before + 2).then_some(())
+    })
+    .await;
+    let seen = |code: Option<&'static str>| {
+        let tunnel = way.tunnel.clone();
+        move || {
+            let found = tunnel.seen().checked.map(|checked| checked.verdict.code());
+            async move { (found == Some(code)).then_some(()) }
+        }
+    };
+    eventually("it leads here", seen(None)).await;
+    edge.answered_by_a_stranger(Some("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
+    eventually("it leads elsewhere", seen(Some("wrong_answer"))).await;
+    // Phones cannot come any more; it is asked all the same, or nobody would ever learn that it is well again.
+    way.phones.store(0, Ordering::SeqCst);
+    edge.answered_by_a_stranger(None);
+    eventually("it leads here again", seen(None)).await;
     way.end().await;
 }
