@@ -46,6 +46,33 @@ async fn a_stranger_gets_the_page_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn who_shows_a_nonce_gets_a_proof_that_no_other_hub_can_give() {
+    let (ours, other) = (setup().start().await, setup().start().await);
+    let proof = async |daemon, nonce: &str| {
+        let answer = stranger(daemon, Ask::new("GET", format!("/health?nonce={nonce}"))).await;
+        assert_eq!(answer.json(), json!({"status": "ok"}));
+        answer.header("x-maestro-proof").map(str::to_owned)
+    };
+    let nonce = "0123456789abcdef0123456789abcdef";
+    let first = proof(&ours, nonce).await.expect("a proof");
+    assert_eq!(proof(&ours, nonce).await.as_ref(), Some(&first));
+    assert_ne!(proof(&other, nonce).await.as_ref(), Some(&first));
+    assert_ne!(
+        proof(&ours, "0123456789abcdef0123456789abcdee").await.as_ref(),
+        Some(&first)
+    );
+    for none in ["", "x", "0123"] {
+        assert_eq!(proof(&ours, none).await, None, "{none}");
+    }
+    let at_home = ours.get(&format!("/health?nonce={nonce}")).await;
+    assert_eq!(
+        at_home.header("x-maestro-proof"),
+        None,
+        "only where the tunnel leads"
+    );
+}
+
+#[tokio::test]
 async fn a_device_gets_what_its_scope_says_and_nothing_else() {
     let daemon = setup().start().await;
     let world = World::make(&daemon).await;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     harness::{Daemon, Edge, Setup, eventually},
     operator::{component, tunnel_becomes},
-    phone::{Phone, open},
+    phone::mint,
 };
 
 fn alive(pid: i32) -> bool {
@@ -27,7 +27,6 @@ fn pid_of(part: &Value) -> i32 {
 async fn a_quick_tunnel_and_its_address_survive_the_death_of_maestrod() {
     let edge = Edge::start().await;
     let mut daemon = Setup::new().config(&edge.quick_config()).start().await;
-    Phone::pair(&daemon, &edge).await;
     let first = tunnel_becomes(&daemon, "ready").await;
     let address = url(&daemon).await;
     assert!(address.ends_with(".trycloudflare.com"), "{address}");
@@ -52,7 +51,6 @@ async fn a_quick_tunnel_and_its_address_survive_the_death_of_maestrod() {
 async fn another_token_replaces_an_orphan() {
     let edge = Edge::start().await;
     let mut daemon = Setup::new().config(&edge.config()).start().await;
-    Phone::pair(&daemon, &edge).await;
     let first = tunnel_becomes(&daemon, "ready").await;
     daemon.kill().await;
     std::fs::write(edge.token_file(), "eyJhbm90aGVyIjoib25lIn0=").expect("written");
@@ -66,7 +64,6 @@ async fn another_token_replaces_an_orphan() {
 async fn a_way_in_that_nobody_asks_for_any_more_is_shut() {
     let edge = Edge::start().await;
     let mut daemon = Setup::new().config(&edge.quick_config()).start().await;
-    Phone::pair(&daemon, &edge).await;
     let first = tunnel_becomes(&daemon, "ready").await;
     daemon.kill().await;
     let daemon = daemon
@@ -85,13 +82,12 @@ async fn a_way_in_that_nobody_asks_for_any_more_is_shut() {
 #[tokio::test]
 async fn a_way_in_that_was_open_for_a_code_is_shut_when_the_code_died_with_maestrod() {
     let edge = Edge::start().await;
-    let mut daemon = open(Setup::new().config(&edge.quick_config())).await;
-    let first = tunnel_becomes(&daemon, "ready").await;
+    let mut daemon = Setup::new().config(&edge.quick_config()).start().await;
+    mint(&daemon).await;
+    edge.connected().await;
+    let pid = edge.starts().pop().expect("started").pid;
     daemon.kill().await;
     let daemon = daemon.setup().clone().start().await;
-    eventually("the orphan is ended", || async {
-        (!alive(pid_of(&first))).then_some(())
-    })
-    .await;
+    eventually("the orphan is ended", || async { (!alive(pid)).then_some(()) }).await;
     assert_eq!(component(&daemon, "tunnel").await["reason"], "nobody_paired");
 }

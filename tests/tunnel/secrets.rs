@@ -5,7 +5,6 @@ use std::{fs, path::Path};
 use crate::{
     harness::{Edge, Setup, tunnel::TOKEN},
     operator::{text, tunnel_becomes},
-    phone::open,
 };
 
 /// What init systems and careless shells put into a daemon's environment.
@@ -37,7 +36,7 @@ async fn the_token_is_in_its_file_and_nowhere_else() {
     for (name, value) in FOREIGN {
         setup = setup.env(name, *value);
     }
-    let daemon = open(setup).await;
+    let daemon = setup.start().await;
     tunnel_becomes(&daemon, "ready").await;
     let shown = [
         text(&daemon.ctl(&["status"]).await),
@@ -81,7 +80,7 @@ async fn the_token_is_in_its_file_and_nowhere_else() {
 async fn what_is_written_for_it_is_closed_to_others() {
     use std::os::unix::fs::PermissionsExt;
     let edge = Edge::start().await;
-    let daemon = open(Setup::new().config(&edge.config())).await;
+    let daemon = Setup::new().config(&edge.config()).start().await;
     tunnel_becomes(&daemon, "ready").await;
     let dir = daemon.place().state_dir().join("cloudflared");
     let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
@@ -99,7 +98,7 @@ async fn a_token_file_open_to_others_keeps_the_tunnel_shut_and_doctor_says_so() 
     setup
         .place()
         .write("home/.cloudflared/config.yml", "ingress: []\n");
-    let daemon = open(setup.config(&edge.config())).await;
+    let daemon = setup.config(&edge.config()).start().await;
     let part = tunnel_becomes(&daemon, "blocked").await;
     assert_eq!(part["reason"], "secret_exposed");
     assert!(

@@ -5,7 +5,6 @@ use std::{fs, os::unix::fs::PermissionsExt, process::Output};
 use crate::{
     harness::{Edge, Setup},
     operator::{code, text, tunnel_becomes},
-    phone::open,
 };
 
 fn ctl(setup: &Setup, args: &[&str]) -> Output {
@@ -73,7 +72,7 @@ async fn a_setup_logs_in_makes_routes_and_configures_and_can_be_repeated() {
     );
 
     // And the daemon runs with what was written.
-    let daemon = open(setup.config(&after)).await;
+    let daemon = setup.config(&after).start().await;
     let part = tunnel_becomes(&daemon, "ready").await;
     assert!(
         part["detail"]
