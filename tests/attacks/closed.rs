@@ -13,11 +13,9 @@ async fn status(daemon: &Daemon) -> Value {
 }
 
 fn ingress(status: &Value) -> Value {
-    let components = status["components"].as_array().expect("components").iter();
-    components
-        .cloned()
-        .find(|part| part["name"] == "ingress")
-        .expect("the ingress is one of them")
+    let mut components = status["components"].as_array().expect("components").iter();
+    let found = components.find(|part| part["name"] == "ingress");
+    found.cloned().expect("the ingress is one of them")
 }
 
 fn has_warning(status: &Value) -> bool {
