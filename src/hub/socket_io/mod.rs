@@ -35,9 +35,10 @@ use tokio::time::timeout;
 use tower::ServiceExt;
 use tracing::warn;
 
+use crate::access::Origin;
 use crate::bus::Kind;
 
-use super::{Hub, Line, error::RouteError, raw_ws};
+use super::{Hub, Line, error::RouteError, listen::Entrance, phone::refusal::Refused, raw_ws};
 
 use self::{
     ledger::Ledger,
@@ -59,6 +60,8 @@ const BUFFER: usize = 32;
 const READ_BUFFER: usize = 4096;
 /// Binary parts of one packet: nothing here takes any, but whoever sends some is told so.
 const BINARIES: usize = 10;
+/// Sessions from outside at once (SECURITY rule 10).
+const OUTSIDE: usize = 64;
 /// Where it is reached.
 const PATH: &str = "/socket.io/";
 
@@ -149,7 +152,16 @@ impl Gateway {
                 if hub.open_sockets() >= hub.limits().sockets {
                     return RouteError::Unavailable("Too many sockets are open".into(), 5).into_response();
                 }
-                let session = Session::begin(hub.clients(), line.filter(|_| upgrade));
+                let outside = match request.extensions().get::<Entrance>() {
+                    Some(Entrance::Ingress) => match hub.clients().from_outside(OUTSIDE) {
+                        Some(place) => Some(place),
+                        None => return too_many().into_response(),
+                    },
+                    Some(Entrance::Local) | None => None,
+                };
+                let from = request.extensions().get::<Origin>().cloned().unwrap_or_default();
+                let line = line.filter(|_| upgrade);
+                let session = Session::begin(hub.clients(), line, from, outside);
                 request.extensions_mut().insert(session);
             }
             (Some(sid), Some(line)) if upgrade => self.shared.lines.note(&sid, &line),
@@ -181,6 +193,13 @@ impl Gateway {
         if timeout(limit, self.io.close()).await.is_err() {
             warn!("some sockets did not close in time");
         }
+    }
+}
+
+fn too_many() -> Refused {
+    Refused {
+        code: "too_many_sockets".to_owned(),
+        ..Refused::busy("Too many sockets are open from outside")
     }
 }
 

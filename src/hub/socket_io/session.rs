@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use crate::access::Origin;
 use crate::hub::{Line, LineRef};
 
 use super::clients::{Clients, Counted};
@@ -25,22 +26,32 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     line: Option<Line>,
     failures: AtomicU32,
+    from: Origin,
     _counted: Counted,
+    _outside: Option<Counted>,
 }
 
 impl Session {
     /// Counts one more. `line`: the connection, if the session has it to itself, as WebSockets do and polls do not.
-    pub fn begin(clients: &Clients, line: Option<Line>) -> Self {
+    /// `from`: where from, as the door knows it. `outside`: its place among those from outside, if it is one.
+    pub fn begin(clients: &Clients, line: Option<Line>, from: Origin, outside: Option<Counted>) -> Self {
         Self(Arc::new(Inner {
             line,
             failures: AtomicU32::new(0),
+            from,
             _counted: clients.session(),
+            _outside: outside,
         }))
     }
 
     /// The connection that is its own.
     pub fn line(&self) -> Option<&Line> {
         self.0.line.as_ref()
+    }
+
+    /// Where it comes from, as far as the door could know.
+    pub fn origin(&self) -> &Origin {
+        &self.0.from
     }
 
     /// Notes a CONNECT that was refused; true if that was one too many.
@@ -112,7 +123,7 @@ mod tests {
     #[test]
     fn a_session_is_counted_until_its_last_clone_is_gone_and_may_fail_a_few_times() {
         let clients = Clients::default();
-        let session = Session::begin(&clients, None);
+        let session = Session::begin(&clients, None, Origin::default(), None);
         let other = session.clone();
         drop(session);
         assert_eq!(clients.sessions(), 1);
