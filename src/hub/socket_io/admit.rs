@@ -15,6 +15,7 @@ use crate::hub::listen::Entrance;
 
 use super::{
     Shared,
+    outside::PER_DEVICE,
     peer::{Peer, Wants},
     peers::{Peers, Seat},
     session::Session,
@@ -22,8 +23,6 @@ use super::{
 
 /// The half of a credential that no script can read (SECURITY rule 6).
 const COOKIE: &str = "__Host-maestro";
-/// Sockets of one device at once.
-const PER_DEVICE: usize = 4;
 
 /// What a phone says of itself when it connects. Of the wrong type is as good as absent.
 #[derive(Default, Deserialize)]

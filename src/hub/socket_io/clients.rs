@@ -16,7 +16,6 @@ struct Counts {
     sessions: AtomicUsize,
     ui: AtomicUsize,
     mobile: AtomicUsize,
-    outside: AtomicUsize,
     cut_off: AtomicU64,
 }
 
@@ -54,19 +53,6 @@ impl Clients {
     /// One socket on `/mobile` more, until the guard is dropped.
     pub(super) fn on_mobile(&self) -> Counted {
         Counted::of(self, |counts| &counts.mobile)
-    }
-
-    /// One session more from outside, until the guard is dropped; `None` if there are `most` already.
-    pub(super) fn from_outside(&self, most: usize) -> Option<Counted> {
-        let one_more = |count: usize| (count < most).then_some(count + 1);
-        let counted = self
-            .counts
-            .outside
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        counted.ok().map(|_| Counted {
-            clients: self.clone(),
-            which: |counts| &counts.outside,
-        })
     }
 
     /// One that was cut off.

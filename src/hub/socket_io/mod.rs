@@ -12,6 +12,7 @@ mod devices;
 mod fanout;
 mod ledger;
 mod mobile;
+mod outside;
 mod peer;
 mod peers;
 mod pump;
@@ -37,11 +38,13 @@ use tracing::warn;
 
 use crate::access::Origin;
 use crate::bus::Kind;
+use crate::domain::DeviceId;
 
-use super::{Hub, Line, error::RouteError, listen::Entrance, phone::refusal::Refused, raw_ws};
+use super::{Hub, Line, error::RouteError, phone::refusal::Refused, raw_ws};
 
 use self::{
     ledger::Ledger,
+    outside::Outside,
     peers::Peers,
     session::{Lines, Session},
 };
@@ -60,8 +63,6 @@ const BUFFER: usize = 32;
 const READ_BUFFER: usize = 4096;
 /// Binary parts of one packet: nothing here takes any, but whoever sends some is told so.
 const BINARIES: usize = 10;
-/// Sessions from outside at once (SECURITY rule 10).
-const OUTSIDE: usize = 64;
 /// Where it is reached.
 const PATH: &str = "/socket.io/";
 
@@ -83,6 +84,7 @@ struct Shared {
     mobile: Arc<Peers>,
     lines: Lines,
     ledger: Ledger,
+    outside: Outside,
 }
 
 impl Shared {
@@ -108,6 +110,7 @@ impl Gateway {
             mobile: Arc::default(),
             lines: Lines::default(),
             ledger: Ledger::default(),
+            outside: Outside::default(),
         });
         let bytes = hub.limits().message_bytes;
         let parser = ParserConfig::common()
@@ -139,7 +142,8 @@ impl Gateway {
         Self { service, io, shared }
     }
 
-    /// Answers a request to Socket.IO that a door has let in; its `Entrance` is in its extensions.
+    /// Answers a request to Socket.IO that a door has let in; its `Entrance` is in its extensions, and if it is from
+    /// outside, where from (`Origin`) and which device's half it shows (`DeviceId`).
     pub async fn answer(&self, mut request: Request) -> Response {
         let hub = &self.shared.hub;
         let line = request.extensions().get::<Line>().cloned();
@@ -152,12 +156,14 @@ impl Gateway {
                 if hub.open_sockets() >= hub.limits().sockets {
                     return RouteError::Unavailable("Too many sockets are open".into(), 5).into_response();
                 }
-                let outside = match request.extensions().get::<Entrance>() {
-                    Some(Entrance::Ingress) => match hub.clients().from_outside(OUTSIDE) {
-                        Some(place) => Some(place),
-                        None => return too_many().into_response(),
-                    },
-                    Some(Entrance::Local) | None => None,
+                let place = request
+                    .extensions()
+                    .get::<DeviceId>()
+                    .map(|id| self.shared.outside.place(id));
+                let outside = match place {
+                    Some(None) => return too_many().into_response(),
+                    Some(place) => place,
+                    None => None,
                 };
                 let from = request.extensions().get::<Origin>().cloned().unwrap_or_default();
                 let line = line.filter(|_| upgrade);
@@ -199,7 +205,7 @@ impl Gateway {
 fn too_many() -> Refused {
     Refused {
         code: "too_many_sockets".to_owned(),
-        ..Refused::busy("Too many sockets are open from outside")
+        ..Refused::busy("Too many sockets are open: this device has four, all devices together sixty-four")
     }
 }
 

@@ -11,7 +11,10 @@ use std::{
 use crate::access::Origin;
 use crate::hub::{Line, LineRef};
 
-use super::clients::{Clients, Counted};
+use super::{
+    clients::{Clients, Counted},
+    outside::Place,
+};
 
 /// Failed CONNECTs on one session before it is cut: the library itself would let a client guess for ever.
 const FAILURES: u32 = 5;
@@ -28,13 +31,13 @@ struct Inner {
     failures: AtomicU32,
     from: Origin,
     _counted: Counted,
-    _outside: Option<Counted>,
+    _outside: Option<Place>,
 }
 
 impl Session {
     /// Counts one more. `line`: the connection, if the session has it to itself, as WebSockets do and polls do not.
     /// `from`: where from, as the door knows it. `outside`: its place among those from outside, if it is one.
-    pub fn begin(clients: &Clients, line: Option<Line>, from: Origin, outside: Option<Counted>) -> Self {
+    pub fn begin(clients: &Clients, line: Option<Line>, from: Origin, outside: Option<Place>) -> Self {
         Self(Arc::new(Inner {
             line,
             failures: AtomicU32::new(0),
