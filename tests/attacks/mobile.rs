@@ -390,6 +390,53 @@ async fn a_scope_that_was_taken_away_is_gone_at_once_on_an_open_socket() {
 }
 
 #[tokio::test]
+async fn what_a_phone_of_one_project_says_over_its_socket_does_not_leave_it() {
+    let daemon = setup().start().await;
+    let (world, elsewhere) = (World::make(&daemon).await, World::make(&daemon).await);
+    let phone = Phone::pair(&daemon, EVERYTHING, Some(&world.project)).await;
+    let mut wire = Wire::join(&daemon, &phone, &world.project).await;
+    let mail = json!({"type": "query", "subject": "x", "toSessionId": world.session});
+    assert_eq!(wire.request("mail:send", mail.clone()).await["success"], true);
+    let mut away = mail.clone();
+    away["toSessionId"] = elsewhere.session.as_str().into();
+    let mut into = mail.clone();
+    into["replyToMailId"] = elsewhere.mail.as_str().into();
+    for (verb, data, code) in [
+        ("mail:send", away, "not_found"),
+        ("mail:send", into, "not_found"),
+        (
+            "session:prompt",
+            json!({"sessionId": elsewhere.session, "content": "x"}),
+            "not_found",
+        ),
+        (
+            "session:reply-input",
+            json!({"sessionId": elsewhere.session, "text": "x"}),
+            "not_found",
+        ),
+        (
+            "session:spawn",
+            json!({"projectId": elsewhere.project, "teamMemberId": "x", "message": "x", "requestId": "r"}),
+            "not_found",
+        ),
+    ] {
+        let answer = wire.request(verb, data.clone()).await;
+        assert_eq!(
+            (&answer["success"], &answer["code"]),
+            (&json!(false), &json!(code)),
+            "{verb} {data}: {answer}"
+        );
+    }
+    let inbox = format!(
+        "/api/mail/inbox/{}?projectId={}",
+        elsewhere.session, elsewhere.project
+    );
+    assert_eq!(daemon.get(&inbox).await.expect(200), json!([]));
+    let (_wire, told) = Wire::try_join(&daemon, &phone, &phone.token, &elsewhere.project).await;
+    assert!(told.contains("project not found"), "{told}");
+}
+
+#[tokio::test]
 async fn of_two_phones_that_answer_at_once_one_wins_and_the_other_is_told_who() {
     let daemon = setup().start().await;
     let world = World::make(&daemon).await;

@@ -244,13 +244,11 @@ async fn no_secret_is_where_it_must_not_be_after_a_phone_did_everything_through_
         overheard.lock().unwrap().contains("session:spawn").then_some(())
     })
     .await;
+    let asked_of_redis = overheard.lock().unwrap().clone();
     let mut places = vec![
         ("on a command line".to_owned(), lines),
         ("in what the phone was told".to_owned(), phone.told.clone()),
-        (
-            "in what redis was asked".to_owned(),
-            overheard.lock().unwrap().clone(),
-        ),
+        ("in what redis was asked".to_owned(), asked_of_redis),
         ("in the log".to_owned(), daemon.log()),
         (
             "in `maestroctl logs hub`".to_owned(),

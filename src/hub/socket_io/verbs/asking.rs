@@ -122,11 +122,34 @@ impl Asking {
             Value::from(letter.body.clone())
         ));
         self.may(Scope::Mail, &letter.project_id)?;
+        self.may_write(&wish).await?;
         // Under the key it is one mail across a restart too; what cannot be one is still remembered here.
         let key = key.and_then(|key| SendKey::parse(&key).ok());
         let mails = self.hub.app().send_mail(&self.caller, wish, key).await?;
         let ids: Vec<_> = mails.iter().map(|mail| &mail.id).collect();
         Ok(json!({"ids": ids, "recipients": ids.len()}))
+    }
+
+    /// What a device writes must not leave what it may see: neither to a session elsewhere, nor into a conversation
+    /// there. What is not its own to see is not there.
+    async fn may_write(&self, wish: &NewMail) -> Result<(), Refusal> {
+        let Some(device) = self.caller.device() else {
+            return Ok(());
+        };
+        let app = self.hub.app();
+        if let Some(to) = wish.to.value()
+            && let Some(head) = app.session_head(to)
+            && !device.reaches(Some(head.project_id.as_str()))
+        {
+            return Err(Refusal::unknown("Session", to.as_str()));
+        }
+        if let Some(id) = &wish.letter.reply_to_mail_id {
+            let mail = app.mail(id).await?;
+            if !device.reaches(Some(mail.project_id.as_str())) {
+                return Err(Refusal::unknown("Mail", id.as_str()));
+            }
+        }
+        Ok(())
     }
 
     /// Hands a text on to whoever owns the terminal.
