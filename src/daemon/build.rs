@@ -38,7 +38,7 @@ use super::{
     greeting::Greeting,
     ingress::Ingress,
     mail::{self, MailHouse},
-    operator::{Child, Fixed, Operator, Stock},
+    operator::{Child, Fixed, Operator, Parts as Desk, Stock},
     redis,
     server_url::ServerUrl,
     settings,
@@ -158,16 +158,16 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         required: true,
         handle: handle.clone(),
     });
-    let (operator, orders) = Operator::new(
-        hub.clone(),
-        stock.clone(),
+    let (operator, orders) = Operator::new(Desk {
+        hub: hub.clone(),
+        stock: stock.clone(),
         mail,
-        operated.collect(),
-        tunnel.clone(),
+        children: operated.collect(),
+        tunnel: tunnel.clone(),
         fixed,
-        loaded.clone(),
-        ground.logging.recent.clone(),
-    );
+        loaded: loaded.clone(),
+        recent: ground.logging.recent.clone(),
+    });
     operator.follow(seen, &background);
     operator.follow_devices(&background);
     control.serve(Arc::new(operator.clone()), &desk);

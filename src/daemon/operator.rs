@@ -12,7 +12,7 @@ pub use transfer::Stock;
 
 use super::ingress::Standing;
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
@@ -86,50 +86,51 @@ pub struct Operator {
     inner: Arc<Inner>,
 }
 
+/// What operators are told of, and can change.
+pub struct Parts {
+    /// What clients see.
+    pub hub: Hub,
+    /// What is stored.
+    pub stock: Stock,
+    /// Where mail is.
+    pub mail: MailHouse,
+    /// What is kept running for us alone.
+    pub children: Vec<Child>,
+    /// The way in from outside.
+    pub tunnel: Tunnel,
+    /// What does not change.
+    pub fixed: Fixed,
+    /// The configuration in effect.
+    pub loaded: Arc<ArcSwap<Loaded>>,
+    /// Our own newest log lines.
+    pub recent: Recent,
+}
+
 struct Inner {
-    hub: Hub,
-    stock: Stock,
-    mail: MailHouse,
-    children: Vec<Child>,
-    tunnel: Tunnel,
-    fixed: Fixed,
-    loaded: Arc<ArcSwap<Loaded>>,
-    recent: Recent,
+    parts: Parts,
     orders: mpsc::Sender<Order>,
     changes: watch::Sender<u64>,
 }
 
+impl Deref for Inner {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
 impl Operator {
     /// An operator's desk, and the wishes that come from it.
-    pub fn new(
-        hub: Hub,
-        stock: Stock,
-        mail: MailHouse,
-        children: Vec<Child>,
-        tunnel: Tunnel,
-        fixed: Fixed,
-        loaded: Arc<ArcSwap<Loaded>>,
-        recent: Recent,
-    ) -> (Self, mpsc::Receiver<Order>) {
+    pub fn new(parts: Parts) -> (Self, mpsc::Receiver<Order>) {
         let (orders, wishes) = mpsc::channel(ORDERS);
-        let changes = watch::Sender::new(0);
-        (
-            Self {
-                inner: Arc::new(Inner {
-                    hub,
-                    stock,
-                    mail,
-                    children,
-                    tunnel,
-                    fixed,
-                    loaded,
-                    recent,
-                    orders,
-                    changes,
-                }),
-            },
-            wishes,
-        )
+        let inner = Inner {
+            parts,
+            orders,
+            changes: watch::Sender::new(0),
+        };
+        let inner = Arc::new(inner);
+        (Self { inner }, wishes)
     }
 
     /// Follows the children: each transition is shown to whoever watches, and written down.

@@ -13,11 +13,9 @@ async fn status(daemon: &Daemon) -> Value {
 }
 
 fn ingress(status: &Value) -> Value {
-    let components = status["components"].as_array().expect("components").iter();
-    components
-        .cloned()
-        .find(|part| part["name"] == "ingress")
-        .expect("the ingress is one of them")
+    let mut components = status["components"].as_array().expect("components").iter();
+    let found = components.find(|part| part["name"] == "ingress");
+    found.cloned().expect("the ingress is one of them")
 }
 
 fn has_warning(status: &Value) -> bool {
@@ -42,9 +40,9 @@ async fn without_a_tunnel_there_is_no_way_in() {
 async fn the_socket_is_for_us_alone_and_goes_with_the_daemon() {
     let mut daemon = setup().start().await;
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let part = ingress(&status(&daemon).await);
     assert_eq!(mode(&socket(&daemon)), 0o600);
     assert_eq!(mode(&daemon.place().runtime_dir()), 0o700);
-    let part = ingress(&status(&daemon).await);
     assert_eq!(part["state"], "ready");
     assert!(
         part["detail"].as_str().unwrap().contains("https://hub.example"),
@@ -58,6 +56,7 @@ async fn the_socket_is_for_us_alone_and_goes_with_the_daemon() {
 #[tokio::test]
 async fn a_socket_left_by_a_killed_daemon_is_no_obstacle() {
     let mut daemon = setup().start().await;
+    assert_eq!(ingress(&status(&daemon).await)["state"], "ready");
     daemon.kill().await;
     assert!(socket(&daemon).exists(), "nobody tidied up");
     let daemon = daemon.restart().await;

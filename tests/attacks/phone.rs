@@ -6,7 +6,7 @@ use tokio::{
     net::UnixStream,
 };
 
-use crate::harness::{Answer, Ask, Daemon, Setup};
+use crate::harness::{Answer, Ask, Daemon, Setup, eventually};
 
 /// The name the world calls the hub by.
 pub const HOST: &str = "hub.example";
@@ -22,7 +22,11 @@ pub fn setup() -> Setup {
 
 pub async fn connect(daemon: &Daemon) -> UnixStream {
     let socket = daemon.place().runtime_dir().join("ingress.sock");
-    UnixStream::connect(&socket).await.expect("the ingress listens")
+    // It opens a moment after the local door.
+    eventually("the ingress listens", || async {
+        UnixStream::connect(&socket).await.ok()
+    })
+    .await
 }
 
 /// A stranger's request.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::{
     harness::{Daemon, Edge, Setup, eventually},
     operator::{component, tunnel_becomes},
+    phone::mint,
 };
 
 fn alive(pid: i32) -> bool {
@@ -76,4 +77,17 @@ async fn a_way_in_that_nobody_asks_for_any_more_is_shut() {
     })
     .await;
     assert_eq!(component(&daemon, "tunnel").await["state"], "off");
+}
+
+#[tokio::test]
+async fn a_way_in_that_was_open_for_a_code_is_shut_when_the_code_died_with_maestrod() {
+    let edge = Edge::start().await;
+    let mut daemon = Setup::new().config(&edge.quick_config()).start().await;
+    mint(&daemon).await;
+    edge.connected().await;
+    let pid = edge.starts().pop().expect("started").pid;
+    daemon.kill().await;
+    let daemon = daemon.setup().clone().start().await;
+    eventually("the orphan is ended", || async { (!alive(pid)).then_some(()) }).await;
+    assert_eq!(component(&daemon, "tunnel").await["reason"], "nobody_paired");
 }

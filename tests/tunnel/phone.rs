@@ -7,7 +7,7 @@ use crate::{
     operator::{component, text},
 };
 
-async fn mint(daemon: &Daemon) -> Value {
+pub async fn mint(daemon: &Daemon) -> Value {
     let minted = daemon.ctl(&["pair", "--no-wait", "--json"]).await;
     serde_json::from_slice(&minted.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&minted)))
 }
@@ -65,4 +65,69 @@ async fn a_code_opens_the_tunnel_a_phone_pairs_through_it_and_its_end_shuts_it()
         (part["pid"].is_null() && edge.get("/health").await.status == 530).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_comes_back_by_the_same_quick_address_after_the_death_of_maestrod() {
+    let edge = Edge::start().await;
+    let mut daemon = Setup::new().config(&edge.quick_config()).start().await;
+    let step = mint(&daemon).await;
+    let origin = eventually("the quick address is known", || async {
+        let told = daemon.ctl(&["tunnel", "url"]).await;
+        let url = String::from_utf8_lossy(&told.stdout).trim().to_owned();
+        (!url.is_empty()).then_some(url)
+    })
+    .await;
+    edge.connected().await;
+    let host = origin.strip_prefix("https://").expect("a secure address");
+    let from = |ask: Ask| ask.header("host", host).header("origin", &*origin);
+    let redeem = Ask::new("POST", "/pair").json(&json!({"code": step["code"], "name": "iPhone"}));
+    let answer = edge.ask(from(redeem)).await;
+    let token = answer.expect(201)["token"].as_str().expect("a token").to_owned();
+    let cookie = answer
+        .header("set-cookie")
+        .expect("a cookie")
+        .split(';')
+        .next()
+        .expect("its value");
+    let me = from(
+        Ask::new("GET", "/api/devices/me")
+            .header("cookie", cookie)
+            .header("x-maestro-device", token),
+    );
+    edge.ask(me.clone()).await.expect(200);
+
+    daemon.kill().await;
+    assert_eq!(
+        edge.ask(me.clone()).await.status,
+        502,
+        "the tunnel lives, the hub does not"
+    );
+    let _daemon = daemon.setup().clone().start().await;
+    eventually("the phone gets through again", || async {
+        (edge.ask(me.clone()).await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(edge.starts().len(), 1, "the same connector all along");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_through_the_public_address_knows_this_very_hub() {
+    let edge = Edge::start().await;
+    let daemon = Setup::new().config(&edge.config()).start().await;
+    let shut = daemon.ctl(&["start", "tunnel"]).await;
+    assert!(text(&shut).contains("nobody is paired"), "{}", text(&shut));
+    mint(&daemon).await;
+    edge.connected().await;
+    eventually("the tunnel is ready", || async {
+        (component(&daemon, "tunnel").await["state"] == "ready").then_some(())
+    })
+    .await;
+    let checked = daemon.ctl(&["tunnel", "status", "--check"]).await;
+    assert!(checked.status.success(), "{}", text(&checked));
+    assert!(
+        text(&checked).contains("the address leads to this hub"),
+        "{}",
+        text(&checked)
+    );
 }

@@ -76,7 +76,6 @@ fn ours() -> Vec<Event> {
         sender_session_id: None,
         sender: None,
         timestamp: record(json!(1)),
-        sender: None,
     };
     vec![
         Event::ProjectUpdated(project.clone()),
