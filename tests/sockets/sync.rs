@@ -2,7 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::{client::Client, scene::Scene};
+use crate::{
+    client::Client,
+    engine::Engine,
+    harness::{Redis, Setup},
+    scene::Scene,
+};
 
 fn seqs(events: &[Value]) -> Vec<u64> {
     events.iter().filter_map(|event| event["seq"].as_u64()).collect()
@@ -123,4 +128,34 @@ async fn a_long_absence_comes_in_pages_that_fit_together() {
     }
     assert!(pages > 2, "{pages}");
     assert_eq!(told, heard);
+}
+
+#[tokio::test]
+async fn when_another_hubs_events_were_missed_everybody_is_told_to_read_anew() {
+    let redis = Redis::start();
+    let setup = Setup::new().without_env("REDIS_ENABLED");
+    let scene = Scene::with(setup.env("REDIS_URL", redis.url())).await;
+    redis.until_heard_by(1).await;
+    let mut seq = 0;
+    for (namespace, auth) in [("/ui", json!({})), ("/mobile", scene.auth())] {
+        let mut socket = Engine::connected(scene.hub.port(), namespace, &auth).await;
+        for before in [seq, seq + 2] {
+            seq = before + 1;
+            let event = json!({"sourceId": "x", "epoch": "e", "seq": seq, "prev": before, "data": {}});
+            redis.publish("test:said", &event);
+        }
+        let reset = loop {
+            let (name, data) = socket.event().await;
+            if name == "state:reset" {
+                break data;
+            }
+        };
+        let now = scene.hub.get("/api/events").await.expect(200);
+        assert_eq!(
+            (&reset["reason"], &reset["epoch"]),
+            (&json!("missed"), &now["epoch"]),
+            "{namespace}"
+        );
+        assert!(reset["seq"].as_u64() <= now["seq"].as_u64(), "{reset} {now}");
+    }
 }
