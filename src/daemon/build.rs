@@ -150,7 +150,6 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         redis: redis_told,
         link: link.clone(),
         ingress: ingress.standing(),
-        public_url: tunnel.public_url(),
     };
     let loaded = Arc::new(ArcSwap::from_pointee(ground.loaded.clone()));
     let operated = redis.iter().map(|handle| Child {
