@@ -1,6 +1,8 @@
 //! Everything clients see. Handlers parse, ask the application, and write the contract's JSON; they hold no rules.
 
+mod afar;
 pub mod body;
+mod deed;
 pub mod error;
 mod front;
 #[cfg(any(test, fuzzing))]

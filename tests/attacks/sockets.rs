@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Ask, Daemon};
 use crate::phone::{ORIGIN, Phone, World, setup, stranger};
 
-const POLL: &str = "/socket.io/?EIO=4&transport=polling";
+pub const POLL: &str = "/socket.io/?EIO=4&transport=polling";
 
-fn with_cookie(phone: &Phone<'_>, method: &str, path: &str) -> Ask {
+pub fn with_cookie(phone: &Phone<'_>, method: &str, path: &str) -> Ask {
     Ask::new(method, path)
         .header("origin", ORIGIN)
         .header("cookie", format!("__Host-maestro={}", phone.cookie))

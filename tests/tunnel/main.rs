@@ -14,6 +14,7 @@ mod origin;
 mod phone;
 mod proxy;
 mod real;
+mod searched;
 mod secrets;
 mod setup;
 mod states;

@@ -15,9 +15,14 @@ use axum::{
 use sha2::{Digest, Sha256};
 use tracing::error;
 
-use crate::access::{self, Entry, Origin};
-use crate::domain::{Caller, Device, Millis, ProjectId, Scope, SendKey, SessionId};
-use crate::hub::{body, phone::refusal::Refused, reply};
+use crate::access::Origin;
+use crate::domain::{Caller, Device, SendKey};
+use crate::hub::{
+    body,
+    deed::{About, Deed},
+    phone::refusal::Refused,
+    reply,
+};
 
 use super::{
     Phone, RequestId,
@@ -53,15 +58,6 @@ struct Action {
     from: Origin,
     request: Option<String>,
     repeatable: Option<(SendKey, Fingerprint)>,
-}
-
-/// What an action was about, for the audit; in the extensions of its answer.
-#[derive(Clone, Debug, Default)]
-pub struct About {
-    pub session: Option<SessionId>,
-    pub project: Option<ProjectId>,
-    /// Only its hash and its length are written down.
-    pub text: Option<String>,
 }
 
 impl Lock {
@@ -171,16 +167,14 @@ impl Lock {
             let Some(scope) = audited else {
                 return next.run(request).await;
             };
-            let audit = phone.guard.parts.devices.audit();
-            if let Err(error) = audit.check() {
-                return Refused::from(error).into_response();
-            }
-            let response = next.run(request).await;
-            let line = action.line(scope, &response, phone.hub.app().now());
-            match audit.record(line).await {
-                Ok(()) => response,
-                Err(error) => Refused::from(error).into_response(),
-            }
+            let deed = Deed {
+                device: action.device,
+                from: action.from,
+                scope,
+                request: action.request,
+            };
+            let recorded = deed.on_record(&phone.hub, next.run(request), told_by).await;
+            recorded.unwrap_or_else(|error| Refused::from(error).into_response())
         });
         work.await.unwrap_or_else(|_| {
             // The panic hook has logged where and why.
@@ -190,41 +184,14 @@ impl Lock {
     }
 }
 
-impl Action {
-    fn line(&self, scope: Scope, response: &Response, now: Millis) -> Entry {
-        let about = response.extensions().get::<About>().cloned().unwrap_or_default();
-        let mut line = Entry::new(kind(scope), now)
-            .by_device(&self.device)
-            .from(&self.from)
-            .scope(scope);
-        if let Some(refused) = response.extensions().get::<Refused>() {
-            line = line.refused(&refused.code);
-        }
-        if let Some(request) = &self.request {
-            line = line.request(request);
-        }
-        if let Some(session) = &about.session {
-            line = line.session(session);
-        }
-        if let Some(project) = &about.project {
-            line = line.project(project);
-        }
-        match &about.text {
-            Some(text) => line.text(text),
-            None => line,
-        }
-    }
-}
-
-fn kind(scope: Scope) -> access::Action {
-    match scope {
-        Scope::View => access::Action::View,
-        Scope::Answer => access::Action::Answer,
-        Scope::Mail => access::Action::Mail,
-        Scope::Prompt => access::Action::Prompt,
-        Scope::Spawn => access::Action::Spawn,
-        Scope::Admin => access::Action::Other,
-    }
+/// What an answer says of the action: what it was about, and why it was refused, if it was.
+fn told_by(response: &Response) -> (About, Option<String>) {
+    let about = response.extensions().get::<About>().cloned();
+    let refused = response.extensions().get::<Refused>();
+    (
+        about.unwrap_or_default(),
+        refused.map(|refused| refused.code.clone()),
+    )
 }
 
 /// What is told again to who repeats: everything that would not come out otherwise now.

@@ -112,7 +112,7 @@ impl IngressDoor {
 
     /// Only a phone that was paired gets as far as a handshake: it shows one half of what proves it. Both are asked for
     /// by the namespace, and there is but one that lets anybody in from here.
-    async fn socket_io(&self, request: Request) -> Response {
+    async fn socket_io(&self, mut request: Request) -> Response {
         let guard = &self.phone.guard;
         let headers = request.headers();
         // Browsers always say which page opens a WebSocket.
@@ -120,12 +120,16 @@ impl IngressDoor {
             return Refused::from(Unwelcome::NoOrigin).into_response();
         }
         let half = Guard::cookie(headers);
-        if half.is_none_or(|half| guard.parts.devices.recognises(&half).is_none()) {
+        let named = half.and_then(|half| guard.parts.devices.recognises(&half));
+        let Some(named) = named else {
             return match guard.stranger(guard.origin(headers).ip) {
                 Ok(()) => Refused::from(Denied::Unpaired).into_response(),
                 Err(often) => Refused::from(often).into_response(),
             };
-        }
+        };
+        let from = guard.origin(request.headers());
+        request.extensions_mut().insert(from);
+        request.extensions_mut().insert(named);
         let most = guard.parts.limits.body_bytes;
         self.gateway
             .answer(request.map(|body| Body::new(Limited::new(body, most))))

@@ -10,11 +10,12 @@ use socketioxide::{extract::SocketRef, socket::DisconnectReason};
 use tracing::debug;
 
 use crate::access::{Credential, Denied};
-use crate::domain::{Caller, ProjectId};
+use crate::domain::{Caller, Device, ProjectId};
 use crate::hub::listen::Entrance;
 
 use super::{
     Shared,
+    outside::PER_DEVICE,
     peer::{Peer, Wants},
     peers::{Peers, Seat},
     session::Session,
@@ -22,8 +23,6 @@ use super::{
 
 /// The half of a credential that no script can read (SECURITY rule 6).
 const COOKIE: &str = "__Host-maestro";
-/// Sockets of one device at once.
-const PER_DEVICE: usize = 4;
 
 /// What a phone says of itself when it connects. Of the wrong type is as good as absent.
 #[derive(Default, Deserialize)]
@@ -68,7 +67,7 @@ pub fn phone(socket: &SocketRef, auth: &Auth, shared: &Arc<Shared>) -> Result<Ar
         // The door has looked at what an agent shows of itself.
         Some(Entrance::Local) => parts.extensions.get::<Caller>().cloned().unwrap_or(Caller::Local),
         Some(Entrance::Ingress) => {
-            let proved = prove(&parts.headers, auth, shared);
+            let proved = prove(&parts.headers, auth, session, shared);
             if proved.is_err() && session.is_some_and(Session::fail) {
                 session.and_then(Session::line).inspect(|line| line.cut());
             }
@@ -105,7 +104,13 @@ pub fn phone(socket: &SocketRef, auth: &Auth, shared: &Arc<Shared>) -> Result<Ar
     Ok(seat)
 }
 
-fn prove(headers: &HeaderMap, auth: &Auth, shared: &Shared) -> Result<Arc<crate::domain::Device>, Denied> {
+/// Who fails spends the budgets of where the session comes from.
+fn prove(
+    headers: &HeaderMap,
+    auth: &Auth,
+    session: Option<&Session>,
+    shared: &Shared,
+) -> Result<Arc<Device>, Denied> {
     let lines = headers.get_all(header::COOKIE).iter();
     let cookies = lines
         .filter_map(|line| line.to_str().ok())
@@ -117,7 +122,9 @@ fn prove(headers: &HeaderMap, auth: &Auth, shared: &Shared) -> Result<Arc<crate:
         cookie: ours.as_ref().map(Cookie::value),
         token: auth.token.as_str(),
     };
-    shared.hub.devices().authenticate(shown, shared.hub.app().now())
+    let from = session.map(Session::origin).cloned().unwrap_or_default();
+    let now = shared.hub.app().now();
+    shared.hub.devices().authenticate_from(shown, &from, now)
 }
 
 /// Sees to it that the seat is given back when the socket ends, whichever way it does.

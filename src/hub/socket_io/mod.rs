@@ -12,6 +12,7 @@ mod devices;
 mod fanout;
 mod ledger;
 mod mobile;
+mod outside;
 mod peer;
 mod peers;
 mod pump;
@@ -35,12 +36,15 @@ use tokio::time::timeout;
 use tower::ServiceExt;
 use tracing::warn;
 
+use crate::access::Origin;
 use crate::bus::Kind;
+use crate::domain::DeviceId;
 
-use super::{Hub, Line, error::RouteError, raw_ws};
+use super::{Hub, Line, error::RouteError, phone::refusal::Refused, raw_ws};
 
 use self::{
     ledger::Ledger,
+    outside::Outside,
     peers::Peers,
     session::{Lines, Session},
 };
@@ -80,6 +84,7 @@ struct Shared {
     mobile: Arc<Peers>,
     lines: Lines,
     ledger: Ledger,
+    outside: Outside,
 }
 
 impl Shared {
@@ -105,6 +110,7 @@ impl Gateway {
             mobile: Arc::default(),
             lines: Lines::default(),
             ledger: Ledger::default(),
+            outside: Outside::default(),
         });
         let bytes = hub.limits().message_bytes;
         let parser = ParserConfig::common()
@@ -136,7 +142,8 @@ impl Gateway {
         Self { service, io, shared }
     }
 
-    /// Answers a request to Socket.IO that a door has let in; its `Entrance` is in its extensions.
+    /// Answers a request to Socket.IO that a door has let in; its `Entrance` is in its extensions, and if it is from
+    /// outside, where from (`Origin`) and which device's half it shows (`DeviceId`).
     pub async fn answer(&self, mut request: Request) -> Response {
         let hub = &self.shared.hub;
         let line = request.extensions().get::<Line>().cloned();
@@ -149,7 +156,18 @@ impl Gateway {
                 if hub.open_sockets() >= hub.limits().sockets {
                     return RouteError::Unavailable("Too many sockets are open".into(), 5).into_response();
                 }
-                let session = Session::begin(hub.clients(), line.filter(|_| upgrade));
+                let place = request
+                    .extensions()
+                    .get::<DeviceId>()
+                    .map(|id| self.shared.outside.place(id));
+                let outside = match place {
+                    Some(None) => return too_many().into_response(),
+                    Some(place) => place,
+                    None => None,
+                };
+                let from = request.extensions().get::<Origin>().cloned().unwrap_or_default();
+                let line = line.filter(|_| upgrade);
+                let session = Session::begin(hub.clients(), line, from, outside);
                 request.extensions_mut().insert(session);
             }
             (Some(sid), Some(line)) if upgrade => self.shared.lines.note(&sid, &line),
@@ -181,6 +199,13 @@ impl Gateway {
         if timeout(limit, self.io.close()).await.is_err() {
             warn!("some sockets did not close in time");
         }
+    }
+}
+
+fn too_many() -> Refused {
+    Refused {
+        code: "too_many_sockets".to_owned(),
+        ..Refused::busy("Too many sockets are open: this device has four, all devices together sixty-four")
     }
 }
 

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
-use crate::access::{Denied, Devices};
+use crate::access::{Denied, Devices, Origin};
 use crate::bus::{Bounds, Cut};
 use crate::domain::{Caller, Device, DeviceId, ProjectId, Scope};
 
@@ -153,6 +153,15 @@ impl Peer {
     /// Who it is, as far as it was proved.
     pub fn caller(&self) -> Arc<Caller> {
         self.caller.load_full()
+    }
+
+    /// Where it comes from, as far as the door could know.
+    pub fn origin(&self) -> Origin {
+        self.session
+            .as_ref()
+            .map(Session::origin)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Its device, if it is one.

@@ -8,9 +8,13 @@ use std::{
     },
 };
 
+use crate::access::Origin;
 use crate::hub::{Line, LineRef};
 
-use super::clients::{Clients, Counted};
+use super::{
+    clients::{Clients, Counted},
+    outside::Place,
+};
 
 /// Failed CONNECTs on one session before it is cut: the library itself would let a client guess for ever.
 const FAILURES: u32 = 5;
@@ -25,22 +29,32 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     line: Option<Line>,
     failures: AtomicU32,
+    from: Origin,
     _counted: Counted,
+    _outside: Option<Place>,
 }
 
 impl Session {
     /// Counts one more. `line`: the connection, if the session has it to itself, as WebSockets do and polls do not.
-    pub fn begin(clients: &Clients, line: Option<Line>) -> Self {
+    /// `from`: where from, as the door knows it. `outside`: its place among those from outside, if it is one.
+    pub fn begin(clients: &Clients, line: Option<Line>, from: Origin, outside: Option<Place>) -> Self {
         Self(Arc::new(Inner {
             line,
             failures: AtomicU32::new(0),
+            from,
             _counted: clients.session(),
+            _outside: outside,
         }))
     }
 
     /// The connection that is its own.
     pub fn line(&self) -> Option<&Line> {
         self.0.line.as_ref()
+    }
+
+    /// Where it comes from, as far as the door could know.
+    pub fn origin(&self) -> &Origin {
+        &self.0.from
     }
 
     /// Notes a CONNECT that was refused; true if that was one too many.
@@ -112,7 +126,7 @@ mod tests {
     #[test]
     fn a_session_is_counted_until_its_last_clone_is_gone_and_may_fail_a_few_times() {
         let clients = Clients::default();
-        let session = Session::begin(&clients, None);
+        let session = Session::begin(&clients, None, Origin::default(), None);
         let other = session.clone();
         drop(session);
         assert_eq!(clients.sessions(), 1);

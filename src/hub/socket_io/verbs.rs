@@ -5,15 +5,21 @@ mod asking;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
 
+use crate::access::{AuditError, Denied};
 use crate::app::{AppError, SpawnError};
-use crate::domain::{self, Scope};
-use crate::hub::error;
+use crate::domain::{self, ProjectId, Scope};
+use crate::hub::{
+    deed::{About, Deed},
+    error,
+    phone::refusal::Refused,
+};
 
 use super::{Shared, peer::Peer, sync};
 
-use self::asking::{Asking, PromptWish, Spawn};
+use self::asking::Asking;
 
 pub use asking::reached;
 
@@ -128,6 +134,26 @@ impl From<AppError> for Refusal {
     }
 }
 
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        let facts = match denied {
+            Denied::TooMany { retry_after_s } => json!({"retryAfter": retry_after_s}),
+            _ => Value::Null,
+        };
+        Self {
+            facts,
+            ..Self::new(denied.code(), denied.to_string())
+        }
+    }
+}
+
+/// What nobody could look up later is not done.
+impl From<AuditError> for Refusal {
+    fn from(error: AuditError) -> Self {
+        Self::new("unavailable", Refused::from(error).message)
+    }
+}
+
 impl From<SpawnError> for Refusal {
     fn from(error: SpawnError) -> Self {
         let (code, message) = error::spawn_acknowledged(&error);
@@ -142,71 +168,94 @@ pub async fn carry_out(
     verb: Verb,
     data: Value,
 ) -> Result<Value, Refusal> {
-    if !peer.follow(shared.hub.devices()) {
+    let hub = &shared.hub;
+    if !peer.follow(hub.devices()) {
         return Err(Refusal::new("revoked", "this device was revoked"));
     }
+    let caller = peer.caller();
+    if let Some(device) = caller.device() {
+        hub.devices().may_send(&device.id, hub.app().now())?;
+    }
+    let scope = match verb {
+        Verb::Subscribe => return sync::subscribe(hub, peer, data),
+        Verb::Timeline => return sync::timeline(hub, peer, read(data)?).await,
+        Verb::Sync => return sync::state(hub, peer, read(data)?).await,
+        Verb::Mail => Scope::Mail,
+        Verb::Reply => Scope::Answer,
+        Verb::Prompt => Scope::Prompt,
+        Verb::Spawn => Scope::Spawn,
+    };
+    let id = match verb {
+        // The question has an id, and its first answer wins: that is the application's to decide.
+        Verb::Reply => None,
+        _ => data.get("requestId").and_then(Value::as_str).map(str::to_owned),
+    };
+    let deed = caller.device().map(|device| Deed {
+        device: device.clone(),
+        from: peer.origin(),
+        scope,
+        request: None,
+    });
+    let (hub, body, project) = (hub.clone(), data.clone(), peer.project());
     let asking = Asking {
-        hub: shared.hub.clone(),
-        caller: peer.caller(),
+        hub: hub.clone(),
+        caller: caller.clone(),
     };
     let sender = asking.sender();
-    match verb {
-        Verb::Subscribe => sync::subscribe(&shared.hub, peer, data),
-        Verb::Timeline => sync::timeline(&shared.hub, peer, read(data)?).await,
-        Verb::Sync => sync::state(&shared.hub, peer, read(data)?).await,
-        Verb::Mail => {
-            let body = data.clone();
-            let (id, wish) = asking.mail(data, peer.project())?;
-            let key = id.clone();
-            once(shared, &sender, id, &body, async move {
-                asking.send_mail(wish, key).await
-            })
-            .await
+    let work = async move {
+        let act = act(asking, verb, data, project);
+        match deed {
+            Some(deed) => {
+                let told = |(about, answer): &Done| {
+                    let refused = answer.as_ref().err().map(|refusal| refusal.code.to_owned());
+                    (about.clone(), refused)
+                };
+                deed.on_record(&hub, act, told).await?.1
+            }
+            None => act.await.1,
         }
-        Verb::Prompt => {
-            let body = data.clone();
-            let wish: PromptWish = read(data)?;
-            let id = wish.request_id.clone();
-            once(
-                shared,
-                &sender,
-                id,
-                &body,
-                async move { asking.prompt(wish).await },
-            )
-            .await
-        }
-        Verb::Spawn => {
-            let body = data.clone();
-            let wish: Spawn = read(data)?;
-            let id = Some(wish.request_id.clone());
-            once(
-                shared,
-                &sender,
-                id,
-                &body,
-                async move { asking.spawn(wish).await },
-            )
-            .await
-        }
-        // The question has an id, and its first answer wins: that is the application's to decide.
-        Verb::Reply => asking.reply(read(data)?).await,
-    }
+    };
+    to_its_end(shared, &sender, id, &body, work).await
 }
 
-/// Under its request id, if it has one.
-async fn once(
+type Done = (About, Result<Value, Refusal>);
+
+/// Does something, and says what it was about whatever came of it.
+async fn act(asking: Asking, verb: Verb, data: Value, project: Option<ProjectId>) -> Done {
+    let mut about = About::default();
+    let answer = match verb {
+        Verb::Mail => asking.mail(data, project, &mut about).await,
+        Verb::Reply => asking.reply(data, &mut about).await,
+        Verb::Prompt => asking.prompt(data, &mut about).await,
+        Verb::Spawn => asking.spawn(data, &mut about).await,
+        Verb::Subscribe | Verb::Timeline | Verb::Sync => {
+            Err(Refusal::new("internal", "this changes nothing")) // never led to
+        }
+    };
+    (about, answer)
+}
+
+/// Once under its request id, if it has one; and to its end, even if nobody waits any more.
+async fn to_its_end(
     shared: &Shared,
     sender: &str,
     id: Option<String>,
     body: &Value,
     work: impl Future<Output = Result<Value, Refusal>> + Send + 'static,
 ) -> Result<Value, Refusal> {
-    let Some(id) = id else { return work.await };
+    let tasks = shared.hub.sockets();
+    let Some(id) = id else {
+        let (told, done) = oneshot::channel();
+        tasks.spawn("request", move |_| async move {
+            let _nobody_waits = told.send(work.await);
+        });
+        // If nobody told it, the work panicked; the panic hook has logged where and why.
+        let broke = |_| Refusal::new("internal", "The hub made a mistake. Its log says more.");
+        return done.await.map_err(broke)?;
+    };
     if id.is_empty() || id.len() > ID {
         return Err(Refusal::invalid("requestId must be a text of 1 to 128 bytes"));
     }
-    let tasks = shared.hub.sockets();
     shared.ledger.once(sender, &id, body, tasks, work).await
 }
 

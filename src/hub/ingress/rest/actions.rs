@@ -10,15 +10,17 @@ use axum::{
     response::Response,
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::json;
+use serde_json::{Map, json};
 use tracing::warn;
 
 use crate::domain::{
-    Caller, Device, Ending, HUMAN, InputAnswer, MemberId, MemberStatus, NewMail, Prompt, PromptMode,
-    RequestId, Scope, SessionHead, SpawnWish,
+    Caller, Device, HUMAN, InputAnswer, MemberId, MemberStatus, NewMail, Prompt, PromptMode, RequestId,
+    Scope, SessionHead, SpawnWish,
 };
 use crate::hub::{
+    afar,
     body::{self, Texts},
+    deed::About,
     phone::{
         SessionView,
         refusal::{Answer, Refused},
@@ -27,15 +29,13 @@ use crate::hub::{
     routes::{Routes, post},
 };
 
-use super::super::{Phone, lock::About};
+use super::super::Phone;
 use super::who::Who;
 
 /// Longest text for an agent, in bytes.
 const TEXT: usize = 32 << 10;
 /// How much of the first words for a new agent is their subject, in characters.
 const SUBJECT: usize = 120;
-/// In the context of a session: by which device it was started.
-const FROM_AFAR: &str = "startedByDevice";
 
 pub(super) fn routes() -> Routes<Phone> {
     Routes::new()
@@ -177,13 +177,15 @@ async fn spawn(State(phone): State<Phone>, who: Who, Said(said): Said<Spawn>) ->
     let first = said.text.filter(|said| !said.is_empty());
     let first = first.map(|said| text(said, "text")).transpose()?;
     // Held until the session is there to be counted.
-    let _place = phone.guard.parts.devices.may_spawn(at_work(&phone), app.now())?;
+    let _place = afar::place(&phone.hub)?;
+    let mut context = Map::new();
+    afar::mark(&mut context, &who.0.id);
     let wish = SpawnWish {
         project_id: task.project_id.to_string(),
         task_ids: Some(vec![task.id.to_string()]),
         spawn_source: Some("ui".to_owned()),
         team_member_ids: vec![member.id.to_string()],
-        context: Some(json!({ FROM_AFAR: who.0.id })),
+        context: Some(context.into()),
         ..SpawnWish::default()
     };
     let spawned = app.spawn_session(&who.caller(), wish).await?;
@@ -199,19 +201,6 @@ async fn spawn(State(phone): State<Phone>, who: Who, Said(said): Said<Spawn>) ->
         text: first,
     };
     Ok(noted(reply::json(StatusCode::CREATED, &told), about))
-}
-
-/// How many of those that were started from afar are at work.
-fn at_work(phone: &Phone) -> usize {
-    let from_afar = |head: &SessionHead| {
-        let context = head.metadata.value().and_then(|metadata| metadata.get("context"));
-        context.is_some_and(|context| context.get(FROM_AFAR).is_some())
-    };
-    let heads = phone.hub.app().view().session_heads(None);
-    heads
-        .iter()
-        .filter(|head| Ending::of(&head.status).is_none() && from_afar(head))
-        .count()
 }
 
 /// What is to be said to a new agent lies in its inbox before it looks there; true if it does. Who may start an agent may

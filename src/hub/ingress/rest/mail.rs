@@ -12,6 +12,7 @@ use crate::domain::{
 };
 use crate::hub::{
     body::Texts,
+    deed::About,
     phone::{
         MailView,
         refusal::{Answer, Refused},
@@ -21,7 +22,7 @@ use crate::hub::{
     routes::{Routes, get, post},
 };
 
-use super::super::{Phone, lock::About};
+use super::super::Phone;
 use super::{
     actions::{Said, noted},
     page::{self, Page},

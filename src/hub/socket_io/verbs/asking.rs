@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::app::{AppError, find_member};
 use crate::domain::{
     Caller, HUMAN, InputAnswer, MemberId, NewMail, NewTask, ProjectId, Prompt, PromptMode, RequestId, Scope,
     SendKey, SessionHead, SessionId, SpawnWish, Task, TaskId,
 };
-use crate::hub::{Hub, phone::SessionView};
+use crate::hub::{Hub, afar, deed::About, phone::SessionView};
 
-use super::Refusal;
+use super::{Refusal, read};
 
 /// Longest text for an agent, in bytes.
 const TEXT: usize = 64 << 10;
@@ -24,18 +24,19 @@ const TITLE: usize = 100;
 /// A text for an agent's terminal.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PromptWish {
+struct PromptWish {
     session_id: String,
     content: String,
     mode: Option<String>,
     /// Under which it may be repeated.
-    pub request_id: Option<String>,
+    #[serde(rename = "requestId")]
+    _request_id: Option<String>,
 }
 
 /// An answer to an agent's question.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Reply {
+struct Reply {
     session_id: String,
     /// Which question.
     request_id: Option<String>,
@@ -49,14 +50,15 @@ pub struct Reply {
 /// What a spawn from afar consists of: everything else comes from the hub's own files (SECURITY rule 8).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Spawn {
+struct Spawn {
     project_id: String,
     team_member_id: String,
     #[serde(default)]
     task_ids: Vec<String>,
     message: Option<String>,
     /// Under which it may be repeated.
-    pub request_id: String,
+    #[serde(rename = "requestId")]
+    _request_id: String,
 }
 
 /// Who asks, and whom.
@@ -88,16 +90,18 @@ impl Asking {
         Ok(head)
     }
 
-    /// Reads a mail. Who sends it is settled by who the caller has proved to be; on this machine it may say so.
-    pub fn mail(
+    /// Sends a mail. Who sends it is settled by who the caller has proved to be; on this machine it may say so. Under
+    /// the same request id it is one mail.
+    pub async fn mail(
         &self,
         data: Value,
         project: Option<ProjectId>,
-    ) -> Result<(Option<String>, NewMail), Refusal> {
+        about: &mut About,
+    ) -> Result<Value, Refusal> {
         let Value::Object(mut body) = data else {
             return Err(Refusal::invalid("a mail is an object"));
         };
-        let id = match body.remove("requestId") {
+        let key = match body.remove("requestId") {
             None | Some(Value::Null) => None,
             Some(Value::String(id)) => Some(id),
             Some(_) => return Err(Refusal::invalid("requestId must be a text")),
@@ -109,12 +113,16 @@ impl Asking {
             body.entry("fromSessionId").or_insert_with(|| HUMAN.into());
         }
         let wish = NewMail::read_from(&self.caller, Some(body.into())).map_err(AppError::from)?;
-        self.may(Scope::Mail, &wish.letter.project_id)?;
-        Ok((id, wish))
-    }
-
-    /// Sends it. Under the same key it is one mail.
-    pub async fn send_mail(&self, wish: NewMail, key: Option<String>) -> Result<Value, Refusal> {
+        let letter = &wish.letter;
+        about.session = wish.to.value().cloned();
+        about.project = Some(letter.project_id.clone());
+        about.text = Some(format!(
+            "{}\n{}",
+            letter.subject,
+            Value::from(letter.body.clone())
+        ));
+        self.may(Scope::Mail, &letter.project_id)?;
+        self.may_write(&wish).await?;
         // Under the key it is one mail across a restart too; what cannot be one is still remembered here.
         let key = key.and_then(|key| SendKey::parse(&key).ok());
         let mails = self.hub.app().send_mail(&self.caller, wish, key).await?;
@@ -122,9 +130,35 @@ impl Asking {
         Ok(json!({"ids": ids, "recipients": ids.len()}))
     }
 
+    /// What a device writes must not leave what it may see: neither to a session elsewhere, nor into a conversation
+    /// there. What is not its own to see is not there.
+    async fn may_write(&self, wish: &NewMail) -> Result<(), Refusal> {
+        let Some(device) = self.caller.device() else {
+            return Ok(());
+        };
+        let app = self.hub.app();
+        if let Some(to) = wish.to.value()
+            && let Some(head) = app.session_head(to)
+            && !device.reaches(Some(head.project_id.as_str()))
+        {
+            return Err(Refusal::unknown("Session", to.as_str()));
+        }
+        if let Some(id) = &wish.letter.reply_to_mail_id {
+            let mail = app.mail(id).await?;
+            if !device.reaches(Some(mail.project_id.as_str())) {
+                return Err(Refusal::unknown("Mail", id.as_str()));
+            }
+        }
+        Ok(())
+    }
+
     /// Hands a text on to whoever owns the terminal.
-    pub async fn prompt(&self, wish: PromptWish) -> Result<Value, Refusal> {
+    pub async fn prompt(&self, data: Value, about: &mut About) -> Result<Value, Refusal> {
+        let wish: PromptWish = read(data)?;
         let head = self.session(&wish.session_id, Scope::Prompt)?;
+        about.session = Some(head.id.clone());
+        about.project = Some(head.project_id.clone());
+        about.text = Some(wish.content.clone());
         let mode = match wish.mode.as_deref() {
             None | Some("send") => PromptMode::Send,
             Some("paste") => PromptMode::Paste,
@@ -134,8 +168,15 @@ impl Asking {
     }
 
     /// Answers a question. Which of several answers counts, and how it reaches the agent, is the application's to say.
-    pub async fn reply(&self, wish: Reply) -> Result<Value, Refusal> {
+    pub async fn reply(&self, data: Value, about: &mut About) -> Result<Value, Refusal> {
+        let wish: Reply = read(data)?;
         let head = self.session(&wish.session_id, Scope::Answer)?;
+        about.session = Some(head.id.clone());
+        about.project = Some(head.project_id.clone());
+        about.text = Some(match &wish.choice {
+            Some(choice) => format!("{choice}\n{}", wish.text),
+            None => wish.text.clone(),
+        });
         let request = wish.request_id.as_deref().map(RequestId::parse).transpose();
         let key = wish.idempotency_key.as_deref().map(SendKey::parse).transpose();
         let answer = InputAnswer {
@@ -163,11 +204,14 @@ impl Asking {
     }
 
     /// Starts an agent from a preset.
-    pub async fn spawn(&self, wish: Spawn) -> Result<Value, Refusal> {
+    pub async fn spawn(&self, data: Value, about: &mut About) -> Result<Value, Refusal> {
+        let wish: Spawn = read(data)?;
         let app = self.hub.app();
+        about.text = wish.message.clone();
         let project = ProjectId::parse(&wish.project_id).ok();
         let project = project.filter(|id| self.reaches(id) && app.project(id).is_ok());
         let project = project.ok_or_else(|| Refusal::unknown("Project", &wish.project_id))?;
+        about.project = Some(project.clone());
         self.may(Scope::Spawn, &project)?;
         let member = MemberId::parse(&wish.team_member_id).ok();
         let member = member.filter(|id| find_member(&*app.view(), &project, id, app.now()).is_some());
@@ -182,6 +226,18 @@ impl Asking {
             task.filter(|task: &Arc<Task>| task.project_id == project)
                 .ok_or_else(|| Refusal::unknown("Task", id))?;
         }
+        let mut context = Map::new();
+        if let Some(message) = &message {
+            context.insert("message".to_owned(), message.as_str().into());
+        }
+        // Held until the session is there to be counted.
+        let _place = match self.caller.device() {
+            Some(device) => {
+                afar::mark(&mut context, &device.id);
+                Some(afar::place(&self.hub)?)
+            }
+            None => None,
+        };
         let task_ids = match (&*wish.task_ids, &message) {
             ([], Some(message)) => {
                 let task = app.create_task(task_from(message, &project, &member)).await?;
@@ -198,11 +254,12 @@ impl Asking {
                     task_ids: Some(task_ids),
                     spawn_source: Some("ui".into()),
                     team_member_ids: vec![member.to_string()],
-                    context: message.map(|message| json!({"message": message})),
+                    context: (!context.is_empty()).then(|| context.into()),
                     ..SpawnWish::default()
                 },
             )
             .await?;
+        about.session = Some(spawned.session.head.id.clone());
         // Views hold texts, numbers and JSON values: these can always be written.
         let session = serde_json::to_value(SessionView::of(&spawned.session)).unwrap_or_default();
         Ok(json!({
@@ -249,7 +306,6 @@ fn text(text: String) -> Result<String, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read;
     use super::*;
 
     #[test]
