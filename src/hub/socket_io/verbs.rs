@@ -1,6 +1,8 @@
 //! What phones can ask for: parse, check the scope with the device as it is now, ask the application. No rules here.
 
 mod asking;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 
 use std::sync::Arc;
 
@@ -13,7 +15,7 @@ use crate::hub::error;
 
 use super::{Shared, peer::Peer, sync};
 
-use self::asking::{Asking, PromptWish, Spawn};
+use self::asking::{Asking, PromptWish, Reply, Spawn};
 
 pub use asking::reached;
 
@@ -151,7 +153,7 @@ pub async fn carry_out(
     };
     let sender = asking.sender();
     match verb {
-        Verb::Subscribe => sync::subscribe(&shared.hub, peer, data),
+        Verb::Subscribe => sync::subscribe(&shared.hub, peer, sync::listed(data)?),
         Verb::Timeline => sync::timeline(&shared.hub, peer, read(data)?).await,
         Verb::Sync => sync::state(&shared.hub, peer, read(data)?).await,
         Verb::Mail => {
@@ -190,7 +192,7 @@ pub async fn carry_out(
             .await
         }
         // The question has an id, and its first answer wins: that is the application's to decide.
-        Verb::Reply => asking.reply(read(data)?).await,
+        Verb::Reply => asking.reply(read::<Reply>(data)?).await,
     }
 }
 
@@ -203,15 +205,25 @@ async fn once(
     work: impl Future<Output = Result<Value, Refusal>> + Send + 'static,
 ) -> Result<Value, Refusal> {
     let Some(id) = id else { return work.await };
-    if id.is_empty() || id.len() > ID {
-        return Err(Refusal::invalid("requestId must be a text of 1 to 128 bytes"));
-    }
+    check_id(&id)?;
     let tasks = shared.hub.sockets();
     shared.ledger.once(sender, &id, body, tasks, work).await
 }
 
+/// A request id is remembered: it is bounded.
+fn check_id(id: &str) -> Result<(), Refusal> {
+    match (1..=ID).contains(&id.len()) {
+        true => Ok(()),
+        false => Err(Refusal::invalid("requestId must be a text of 1 to 128 bytes")),
+    }
+}
+
 /// Reads a payload, or says which field is wrong and how.
 fn read<T: DeserializeOwned>(data: Value) -> Result<T, Refusal> {
+    // Without this a list would pass for its fields in the order in which they happen to be declared.
+    if !data.is_object() {
+        return Err(Refusal::invalid("an object is expected"));
+    }
     serde_path_to_error::deserialize(data).map_err(|error| match error.path().iter().next() {
         Some(_) => Refusal::invalid(format!("{}: {}", error.path(), error.inner())),
         None => Refusal::invalid(error.inner().to_string()),

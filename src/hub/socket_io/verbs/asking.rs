@@ -59,6 +59,58 @@ pub struct Spawn {
     pub request_id: String,
 }
 
+impl PromptWish {
+    /// What is typed in, and how.
+    pub fn text_and_mode(self) -> Result<(String, PromptMode), Refusal> {
+        let mode = match self.mode.as_deref() {
+            None | Some("send") => PromptMode::Send,
+            Some("paste") => PromptMode::Paste,
+            Some(_) => return Err(Refusal::invalid("mode must be \"send\" or \"paste\"")),
+        };
+        Ok((text(self.content)?, mode))
+    }
+}
+
+impl Reply {
+    /// The answer it is to a question of `session`.
+    pub fn answer(self, session: SessionId) -> Result<InputAnswer, Refusal> {
+        let request = self.request_id.as_deref().map(RequestId::parse).transpose();
+        let key = self.idempotency_key.as_deref().map(SendKey::parse).transpose();
+        Ok(InputAnswer {
+            session,
+            request: request.map_err(|error| Refusal::invalid(format!("requestId: {error}")))?,
+            text: self.text,
+            choice: self.choice,
+            key: key.map_err(|error| Refusal::invalid(format!("idempotencyKey: {error}")))?,
+        })
+    }
+}
+
+/// Reads a mail, and the id of its request. Who sends it is settled by who the caller has proved to be; on this machine it
+/// may say so.
+pub fn letter(
+    caller: &Caller,
+    data: Value,
+    project: Option<ProjectId>,
+) -> Result<(Option<String>, NewMail), Refusal> {
+    let Value::Object(mut body) = data else {
+        return Err(Refusal::invalid("a mail is an object"));
+    };
+    let id = match body.remove("requestId") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(id)) => Some(id),
+        Some(_) => return Err(Refusal::invalid("requestId must be a text")),
+    };
+    if let Some(project) = project {
+        body.entry("projectId").or_insert_with(|| project.as_str().into());
+    }
+    if matches!(caller, Caller::Local) {
+        body.entry("fromSessionId").or_insert_with(|| HUMAN.into());
+    }
+    let wish = NewMail::read_from(caller, Some(body.into())).map_err(AppError::from)?;
+    Ok((id, wish))
+}
+
 /// Who asks, and whom.
 pub struct Asking {
     /// Whom.
@@ -88,27 +140,13 @@ impl Asking {
         Ok(head)
     }
 
-    /// Reads a mail. Who sends it is settled by who the caller has proved to be; on this machine it may say so.
+    /// A mail that the caller may send, and the id of its request.
     pub fn mail(
         &self,
         data: Value,
         project: Option<ProjectId>,
     ) -> Result<(Option<String>, NewMail), Refusal> {
-        let Value::Object(mut body) = data else {
-            return Err(Refusal::invalid("a mail is an object"));
-        };
-        let id = match body.remove("requestId") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(id)) => Some(id),
-            Some(_) => return Err(Refusal::invalid("requestId must be a text")),
-        };
-        if let Some(project) = project {
-            body.entry("projectId").or_insert_with(|| project.as_str().into());
-        }
-        if matches!(*self.caller, Caller::Local) {
-            body.entry("fromSessionId").or_insert_with(|| HUMAN.into());
-        }
-        let wish = NewMail::read_from(&self.caller, Some(body.into())).map_err(AppError::from)?;
+        let (id, wish) = letter(&self.caller, data, project)?;
         self.may(Scope::Mail, &wish.letter.project_id)?;
         Ok((id, wish))
     }
@@ -125,26 +163,14 @@ impl Asking {
     /// Hands a text on to whoever owns the terminal.
     pub async fn prompt(&self, wish: PromptWish) -> Result<Value, Refusal> {
         let head = self.session(&wish.session_id, Scope::Prompt)?;
-        let mode = match wish.mode.as_deref() {
-            None | Some("send") => PromptMode::Send,
-            Some("paste") => PromptMode::Paste,
-            Some(_) => return Err(Refusal::invalid("mode must be \"send\" or \"paste\"")),
-        };
-        self.type_in(head.id.clone(), text(wish.content)?, mode).await
+        let (content, mode) = wish.text_and_mode()?;
+        self.type_in(head.id.clone(), content, mode).await
     }
 
     /// Answers a question. Which of several answers counts, and how it reaches the agent, is the application's to say.
     pub async fn reply(&self, wish: Reply) -> Result<Value, Refusal> {
         let head = self.session(&wish.session_id, Scope::Answer)?;
-        let request = wish.request_id.as_deref().map(RequestId::parse).transpose();
-        let key = wish.idempotency_key.as_deref().map(SendKey::parse).transpose();
-        let answer = InputAnswer {
-            session: head.id.clone(),
-            request: request.map_err(|error| Refusal::invalid(format!("requestId: {error}")))?,
-            text: wish.text,
-            choice: wish.choice,
-            key: key.map_err(|error| Refusal::invalid(format!("idempotencyKey: {error}")))?,
-        };
+        let answer = wish.answer(head.id.clone())?;
         let answered = self.hub.app().answer_input(&self.caller, answer).await?;
         Ok(json!({"requestId": answered.request, "how": answered.how, "at": answered.at}))
     }
@@ -278,8 +304,8 @@ mod tests {
     #[test]
     fn a_wrong_payload_is_refused_with_the_field() {
         let wrong = [
-            (json!(5), "expected struct"),
-            (json!(null), "expected struct"),
+            (json!(5), "an object is expected"),
+            (json!(null), "an object is expected"),
             (json!({"sessionId": 5, "content": "x"}), "sessionId: "),
             (json!({"sessionId": "s"}), "missing field `content`"),
         ];
@@ -288,6 +314,18 @@ mod tests {
             assert_eq!(refusal.code, "invalid");
             assert!(refusal.message.contains(part), "{}", refusal.message);
         }
+    }
+
+    #[test]
+    fn a_list_is_no_spawn_even_if_it_has_what_a_spawn_has_in_the_right_order() {
+        let refusal = read::<Spawn>(json!(["p", "m", [], "go", "r"])).err().unwrap();
+        assert_eq!(
+            refusal,
+            Refusal::invalid("an object is expected"),
+            "fields are named"
+        );
+        assert!(read::<PromptWish>(json!(["s", "yes", null, null])).is_err());
+        assert!(read::<Reply>(json!(["s", null, "yes", null, null])).is_err());
     }
 
     #[test]
