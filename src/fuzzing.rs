@@ -9,6 +9,7 @@ pub type Check = fn(&[u8]);
 /// Every check, by the name of its target in `fuzz/fuzz_targets` and of its corpus in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Check)] = &[
     ("bus_envelope", crate::bus::fuzzing::envelopes),
+    ("cloudflared", crate::children::fuzzing::cloudflared),
     ("config", crate::config::fuzzing::config),
     ("control_answers", crate::control::fuzzing::answers),
     ("control_requests", crate::control::fuzzing::requests),
@@ -18,6 +19,7 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("raw_ws_message", crate::hub::fuzzing::raw_ws_message),
     ("redis_reply", crate::children::fuzzing::redis_reply),
     ("skill", crate::skills::fuzzing::skill),
+    ("socket_io", crate::hub::fuzzing::socket_io),
 ];
 
 /// Runs the check of the target `name`; what each program in `fuzz/fuzz_targets` consists of.

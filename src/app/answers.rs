@@ -1,8 +1,8 @@
 //! Answers to sessions that wait for input: taken once, and brought to the agent by the best way that is open.
 //!
 //! The answer is stored on the session, with the way it is to go, in the transaction that takes it; only then is it sent
-//! on. If we are killed in between, an agent that asks finds it there, and what went by no other way is mailed at the next
-//! start ([`App::send_kept_answers`]); mail of one answer is one mail, however often it is tried.
+//! on. If that fails, or we are killed in between, an agent that asks finds it there, and it is mailed later
+//! (`kept_answers`); mail of one answer is one mail, however often it is tried.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,8 +12,8 @@ use tokio::time::{self, Instant};
 use tracing::{info, warn};
 
 use crate::domain::{
-    Answer, Answerer, AnswererKind, Caller, Ending, HUMAN, How, InputAnswer, InputState, Letter, MailType,
-    Maybe, Millis, NewMail, Outcome, Refusal, RequestId, Scope, SendKey, SessionHead, SessionId,
+    Answer, Answerer, AnswererKind, Caller, HUMAN, How, InputAnswer, InputState, Letter, MailType, Maybe,
+    Millis, NewMail, Outcome, Refusal, RequestId, Scope, SendKey, SessionHead, SessionId,
 };
 use crate::ports::StoreError;
 
@@ -108,17 +108,26 @@ impl App {
         }
         answer.pending = match answer.how {
             How::Poll | How::Desktop => false, // the prompt was published with a commit
-            How::Mail | How::Kept => !self.mail_answer(session, &answer).await,
+            How::Mail | How::Kept => match self.mail_answer(session, &answer).await {
+                Ok(()) => false,
+                Err(error) => {
+                    warn!(%session, request = %answer.request_id, "an answer is kept, it could not be mailed: {error}");
+                    true
+                }
+            },
         };
         if answer.pending {
             answer.how = How::Kept;
         }
         self.note_way(session, &answer).await;
+        if answer.pending {
+            self.answer_kept.notify_one();
+        }
         answer
     }
 
-    /// Writes down which way an answer went.
-    async fn note_way(&self, session: &SessionId, answer: &Answer) {
+    /// Writes down which way an answer went; true if that is written.
+    pub(super) async fn note_way(&self, session: &SessionId, answer: &Answer) -> bool {
         let (id, sent) = (session.clone(), answer.clone());
         let noted = self.apply(move |tx| {
             let Some(session) = tx.session(&id)? else {
@@ -129,10 +138,12 @@ impl App {
             carry_out(tx, change.unwrap_or_default());
             Ok(())
         });
-        if let Err(error) = noted.await {
-            // The answer itself stands. At worst it is mailed as well at the next start.
+        let noted = noted.await;
+        if let Err(error) = &noted {
+            // The answer itself stands. At worst it is mailed as well.
             warn!(%session, request = %answer.request_id, "the way of an answer was not written down: {error}");
         }
+        noted.is_ok()
     }
 
     /// An answer that went nowhere yet was asked for: it need not be mailed any more.
@@ -145,11 +156,11 @@ impl App {
         self.note_way(session, &fetched).await;
     }
 
-    /// Mails an answer to its session; true if it is there. Once, however often it is called.
-    async fn mail_answer(&self, session: &SessionId, answer: &Answer) -> bool {
-        let Some(letter) = self.letter(session, answer) else {
-            return false;
-        };
+    /// Mails an answer to its session. Once, however often it is called.
+    pub(super) async fn mail_answer(&self, session: &SessionId, answer: &Answer) -> Result<(), AppError> {
+        let letter = self
+            .letter(session, answer)
+            .ok_or_else(|| Refusal::unknown(session))?;
         // An id fits into a key with room to spare.
         let key = SendKey::parse(&format!("answer-{}", answer.request_id)).ok();
         let wish = NewMail {
@@ -158,11 +169,7 @@ impl App {
             to_member: None,
             scope: None,
         };
-        let sent = self.post(wish, key).await;
-        if let Err(error) = &sent {
-            warn!(%session, request = %answer.request_id, "an answer could not be mailed: {error}");
-        }
-        sent.is_ok()
+        self.post(wish, key).await.map(|_| ())
     }
 
     fn letter(&self, session: &SessionId, answer: &Answer) -> Option<Letter> {
@@ -186,23 +193,6 @@ impl App {
             priority: None,
             sender: by.sender(),
         })
-    }
-
-    /// Mails the answers that were taken, but not sent on before the hub ended.
-    pub async fn send_kept_answers(&self) {
-        for head in self.view().session_heads(None) {
-            if Ending::of(&head.status).is_some() {
-                continue;
-            }
-            for answer in head.answers.iter().filter(|answer| answer.pending) {
-                let mut answer = answer.clone();
-                answer.pending = !self.mail_answer(&head.id, &answer).await;
-                if !answer.pending {
-                    answer.how = How::Mail;
-                    self.note_way(&head.id, &answer).await;
-                }
-            }
-        }
     }
 
     /// How a question of a session stands, waiting up to `patience` for its answer. Without `request` it is the open

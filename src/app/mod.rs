@@ -10,6 +10,7 @@ mod error;
 mod histories;
 mod identities;
 mod input_waiters;
+mod kept_answers;
 mod known;
 mod mail;
 mod mail_waiters;
@@ -25,10 +26,13 @@ mod tasks;
 
 use std::{path::PathBuf, sync::Arc};
 
+use tokio::sync::Notify;
+
 pub use answers::Answered;
 pub use claim_counts::ClaimCounts;
 pub use error::AppError;
 pub use input_waiters::InputWaiters;
+pub use kept_answers::AnswerPauses;
 pub use mail_waiters::MailWaiters;
 pub use members::{find_member, list_members};
 pub use modals::NewModal;
@@ -49,6 +53,8 @@ pub struct App {
     claims: Arc<claim_counts::ClaimLedger>,
     mail_waiters: Arc<MailWaiters>,
     input_waiters: Arc<InputWaiters>,
+    /// Whoever mails kept answers is told of another one.
+    answer_kept: Arc<Notify>,
     desktops: Arc<dyn Desktops>,
     manifests: Arc<dyn Manifests>,
     clock: Arc<dyn Clock>,
@@ -119,6 +125,7 @@ impl App {
             claims: Arc::default(),
             mail_waiters,
             input_waiters,
+            answer_kept: Arc::default(),
             desktops,
             manifests,
             clock,

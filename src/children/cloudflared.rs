@@ -28,6 +28,8 @@ mod ask;
 mod command;
 mod conf;
 mod ends;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod judge;
 mod note;
 mod patience;

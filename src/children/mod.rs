@@ -9,7 +9,7 @@ mod redis;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing {
-    pub(crate) use super::redis::fuzzing::redis_reply;
+    pub(crate) use super::{cloudflared::fuzzing::cloudflared, redis::fuzzing::redis_reply};
 }
 
 pub use self::cloudflared::{

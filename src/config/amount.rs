@@ -68,6 +68,14 @@ impl Show for Duration {
     }
 }
 
+/// A duration as people write it on a command line: as in the configuration, or a number of seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    Duration::from_text(text, &Base::default()).map_err(|_| format!("write {}, or seconds", Duration::kind()))
+}
+
 impl Setting for Duration {
     fn kind() -> String {
         "a duration such as \"10s\", \"250ms\" or \"1h30m\"".into()
@@ -187,6 +195,13 @@ mod tests {
         assert_eq!(millis("1h30m"), Some(5_400_000));
         assert_eq!(millis(" 1 h 30 m "), Some(5_400_000));
         assert_eq!(millis("2d"), Some(172_800_000));
+    }
+
+    #[test]
+    fn on_a_command_line_a_bare_number_is_seconds() {
+        assert_eq!(duration("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("soon").unwrap_err().contains("1h30m"));
     }
 
     #[test]

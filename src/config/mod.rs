@@ -32,7 +32,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use self::reader::Reader;
 pub use self::{
-    amount::ByteSize,
+    amount::{ByteSize, duration},
     args::ConfigArgs,
     choice::{
         Fsync, Generator, KeyPrefix, LogFilter, LogFormat, MailBackend, RedisMode, StopProfile, TunnelId,

@@ -210,7 +210,8 @@ impl Screen {
                     (Some(url), _) => self.page(url),
                     (None, true) => "The tunnel is coming up; its address follows here.\n".to_owned(),
                     (None, false) => "There is no tunnel, so no phone reaches this hub yet.\n\
-                         → set one up in [tunnel] of maestro.toml and run this again: a restart ends the code\n"
+                         → `maestroctl tunnel setup` makes one, tunnel.mode = \"quick\" in maestro.toml is one for a\n\
+                         try; restart maestrod and run this again: a restart ends the code\n"
                         .to_owned(),
                 };
                 out += &format!("code      {}\n", strong(code));

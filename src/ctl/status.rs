@@ -5,6 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use clap::{Args, ValueEnum};
 use tokio::time::{Instant, sleep};
 
+use crate::config;
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Component, State, Status, devices::DeviceCounts};
 
@@ -29,9 +30,9 @@ pub struct StatusArgs {
     /// Wait until all is ready, then print
     #[arg(long, value_name = "FOR")]
     wait: Option<WaitFor>,
-    /// How long to wait
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "wait")]
-    timeout: u64,
+    /// How long to wait, such as 30s or 2m
+    #[arg(long, value_name = "TIME", default_value = "30s", requires = "wait", value_parser = config::duration)]
+    timeout: Duration,
 }
 
 /// What can be waited for.
@@ -46,7 +47,8 @@ pub async fn run(context: &Context, args: StatusArgs) -> Exit {
     if args.watch {
         return watch(context, args.json).await;
     }
-    let deadline = Instant::now() + Duration::from_secs(if args.wait.is_some() { args.timeout } else { 0 });
+    let patience = args.wait.map_or(Duration::ZERO, |_| args.timeout);
+    let deadline = Instant::now() + patience;
     loop {
         let (seen, exit) = match look(context.socket()).await {
             Ok(status) => {

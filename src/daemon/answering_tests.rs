@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::app::{App, AppError};
+use crate::app::{AnswerPauses, App, AppError};
 use crate::bus::{Bounds, Kind};
 use crate::domain::{
     Answer, Caller, Device, DeviceId, How, InputAnswer, InputState, Late, Letter, Mail, MailId, Maybe,
@@ -298,6 +298,34 @@ async fn an_answer_that_could_not_be_sent_on_is_kept_and_mailed_once_at_the_next
             (How::Mail, false, 1)
         );
     }
+}
+
+#[tokio::test]
+async fn what_is_kept_is_mailed_without_a_restart_as_soon_as_mail_is_back_and_so_is_what_is_kept_later() {
+    let is_back = Arc::new(AtomicBool::new(false));
+    let house = away(&is_back);
+    let it = Asking::new(&house.app).await;
+    let app = house.app.clone();
+    let pauses = AnswerPauses {
+        first: Duration::from_millis(1),
+        longest: Duration::from_millis(4),
+    };
+    let sends = tokio::spawn(async move { app.keep_sending_answers(pauses).await });
+    for count in 1..=2 {
+        is_back.store(false, Ordering::SeqCst);
+        it.ask("Which?").await;
+        let answered = it.app.answer_input(&Caller::Local, it.says(None, "x")).await;
+        assert_eq!((answered.unwrap().how, it.kept().pending), (How::Kept, true));
+        is_back.store(true, Ordering::SeqCst);
+        let mailed = async {
+            while it.kept().pending {
+                yield_now().await;
+            }
+        };
+        timeout(PATIENCE, mailed).await.expect("it is tried again");
+        assert_eq!((it.kept().how, it.mails().await), (How::Mail, count));
+    }
+    sends.abort();
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::access::{self, Gate};
-use crate::app::{App, Facts, InputWaiters, MailWaiters, Parts};
+use crate::app::{AnswerPauses, App, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::{Exchange, Local, Outbox, Parties};
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -123,7 +123,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     background.spawn("kept answers", |stop| async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = app.send_kept_answers() => {}
+            () = app.keep_sending_answers(AnswerPauses::default()) => {}
         }
     });
     let redis_told = choice.told();
@@ -150,7 +150,6 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         redis: redis_told,
         link: link.clone(),
         ingress: ingress.standing(),
-        public_url: tunnel.public_url(),
     };
     let loaded = Arc::new(ArcSwap::from_pointee(ground.loaded.clone()));
     let operated = redis.iter().map(|handle| Child {

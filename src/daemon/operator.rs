@@ -23,7 +23,6 @@ use tokio::sync::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
-use crate::access::PublicUrl;
 use crate::bus::{Bounds, Delivery, Kind};
 use crate::children::TUNNEL;
 use crate::config::Loaded;
@@ -74,8 +73,6 @@ pub struct Fixed {
     pub redis: String,
     /// What is said of the way in from outside.
     pub ingress: Standing,
-    /// Where the world finds us, once that is known. Closed: it is known already, or never will be.
-    pub public_url: watch::Receiver<Option<PublicUrl>>,
     /// The way to redis, if there is one.
     pub link: Option<RedisLink>,
 }

@@ -3,4 +3,5 @@
 pub(crate) use super::{
     path::fuzzing::path,
     raw_ws::fuzzing::{raw_ws, raw_ws_message},
+    socket_io::fuzzing::socket_io,
 };

@@ -69,7 +69,7 @@ fn split(path: &str) -> Option<(&str, &str)> {
     (legal && !is_ours(rest)).then_some((token, rest))
 }
 
-/// `path` as it may be written down: wherever a token stands in it, it is not shown.
+/// `path` as it may be written down: wherever a token stands in it, or where one is meant, it is not shown.
 pub fn masked(path: &str) -> Cow<'_, str> {
     // What is no letter parts the words of a segment, escapes included.
     let is_secret = |segment: &str| {
@@ -77,13 +77,36 @@ pub fn masked(path: &str) -> Cow<'_, str> {
             .split(|c| !matches!(c, 'a'..='p'))
             .any(|word| word.len() >= TOKEN_LIKE)
     };
-    if !path.split('/').any(is_secret) {
-        return Cow::Borrowed(path);
+    let (mut masked, mut announced) = (false, false);
+    let segments = path.split('/').map(|segment| {
+        let is_empty = segment.is_empty();
+        let hide = is_secret(segment) || (announced && !is_empty);
+        // However many slashes stand between the prefix and what it announces.
+        announced = announces(segment) || (announced && is_empty);
+        masked |= hide;
+        if hide { "***" } else { segment }
+    });
+    let shown = segments.collect::<Vec<_>>().join("/");
+    match masked {
+        true => Cow::Owned(shown),
+        false => Cow::Borrowed(path),
     }
-    let segments = path
-        .split('/')
-        .map(|segment| if is_secret(segment) { "***" } else { segment });
-    Cow::Owned(segments.collect::<Vec<_>>().join("/"))
+}
+
+/// Somebody may mean that a token follows: the prefix in any case, escaped as often as you like.
+fn announces(segment: &str) -> bool {
+    let mut text = Cow::Borrowed(segment);
+    for _ in 0..4 {
+        if text.eq_ignore_ascii_case(AGENT_SEGMENT) {
+            return true;
+        }
+        let decoded = percent_decode_str(&text).decode_utf8_lossy();
+        if decoded == text {
+            return false;
+        }
+        text = decoded.into_owned().into();
+    }
+    true // escaped so often only to be hidden
 }
 
 #[cfg(test)]
@@ -162,6 +185,13 @@ mod tests {
             (format!("/%2561s/{token}"), "/%2561s/***"),
             (format!("/x%20{token}"), "/***"),
             ("/api/tasks/task_1".to_owned(), "/api/tasks/task_1"),
+            ("/x/as/%61bc%64/y".to_owned(), "/x/as/***/y"),
+            ("/%61%53//abc/y".to_owned(), "/%61%53//***/y"),
+            ("/%252561s/%61/y".to_owned(), "/%252561s/***/y"),
+            ("/as/as/abc".to_owned(), "/as/***/***"),
+            ("/as/".to_owned(), "/as/"),
+            ("/asset/abc".to_owned(), "/asset/abc"),
+            ("/a%20b/abc".to_owned(), "/a%20b/abc"),
         ] {
             assert_eq!(masked(&path), shown, "{path}");
         }

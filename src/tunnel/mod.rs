@@ -189,6 +189,11 @@ impl Tunnel {
         self.inner.public.subscribe()
     }
 
+    /// True if the address is known only once the tunnel is up, and may be another each time.
+    pub fn learns_its_address(&self) -> bool {
+        matches!(self.inner.plan, Plan::Run(TunnelKind::Quick, _))
+    }
+
     /// What proves on the ingress that it is this process that answers.
     pub fn prover(&self) -> &Prover {
         &self.inner.prover

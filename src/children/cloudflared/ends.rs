@@ -123,12 +123,19 @@ const CONFIGURATION: [&str; 10] = [
 ];
 
 fn refused(line: &str) -> Blocked {
-    let line: String = line.chars().take(200).collect();
+    let line = one_line(line);
     let remedy = format!(
         "cloudflared refuses what it was given ({line}); look at tunnel.token_file, tunnel.credentials_file and \
          tunnel.tunnel_id, or run `maestroctl tunnel setup` again; it is tried again when one of them changes"
     );
     Blocked::new("config_refused", remedy)
+}
+
+/// So much of what it said as fits into a sentence. It is shown in terminals, which obey what they are shown.
+fn one_line(said: &str) -> String {
+    let commands = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let shown = |c| if commands(c) { '\u{fffd}' } else { c };
+    said.chars().take(200).map(shown).collect()
 }
 
 #[cfg(test)]
@@ -220,6 +227,21 @@ mod tests {
                 "{fault:?}"
             );
         }
+    }
+
+    #[test]
+    fn its_words_command_no_terminal_of_whoever_reads_the_remedy() {
+        let line = "error parsing \u{1b}]0;owned\u{7} tunnel ID\rall is well";
+        let fault = fault_after(Exit::Code(1), 100, &[line], false);
+        let Fault::Permanent(why) = fault else {
+            panic!("it blocks");
+        };
+        assert!(!why.remedy.contains(char::is_control), "{:?}", why.remedy);
+        assert!(
+            why.remedy.contains("tunnel ID\u{fffd}all is well"),
+            "{}",
+            why.remedy
+        );
     }
 
     #[test]

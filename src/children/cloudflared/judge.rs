@@ -1,6 +1,7 @@
 //! What a cloudflared's answers and last words say about it while it runs. Pure.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use super::{ask::Heard, ends};
 use crate::supervisor::{Code, Facts, Outcome};
@@ -74,9 +75,20 @@ pub(super) fn judge(heard: &Heard, words: &str, known: &Known) -> (Outcome, Fact
 }
 
 fn parsed(body: &[u8]) -> Option<(Ready, String)> {
-    let mut ready: Ready = serde_json::from_slice(body).ok()?;
-    let connector = ready.connector_id.take().filter(|id| !id.is_empty())?;
+    let mut ready: Ready = named(body)?;
+    let connector = ready.connector_id.take().filter(|id| is_id(id))?;
     Some((ready, connector))
+}
+
+/// What is written by its names. A list would pass for its fields in the order in which they happen to be declared.
+fn named<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let object: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    serde_json::from_value(object.into()).ok()
+}
+
+/// Connectors are named by a UUID. It is shown to people: whatever is no id comes from another program.
+fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// Is the newest word on registration that Cloudflare does not know this tunnel or its secret? It goes on trying by itself,
@@ -112,10 +124,22 @@ pub(super) fn quick_host(heard: &Heard) -> Option<String> {
     let Heard::Answer { status: 200, body } = heard else {
         return None;
     };
-    let Quick { hostname } = serde_json::from_slice(body).ok()?;
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
-    let named = (1..=253).contains(&hostname.len()) && hostname.contains('.') && hostname.bytes().all(plain);
-    named.then(|| hostname.to_ascii_lowercase())
+    let Quick { hostname } = named(body)?;
+    is_name(&hostname).then(|| hostname.to_ascii_lowercase())
+}
+
+/// A name of DNS with a dot in it, and no address.
+fn is_name(host: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = host.rsplit_once('.').map(|(_, last)| last);
+    host.len() <= 253
+        && host.split('.').all(is_label)
+        && last.is_some_and(|last| last.bytes().any(|b| b.is_ascii_alphabetic()))
 }
 
 #[cfg(test)]
@@ -219,6 +243,23 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_no_answer_and_what_is_no_id_is_no_connector() {
+        for body in [
+            r#"[1,"c1"]"#,
+            r#"{"readyConnections":1}"#,
+            r#"{"readyConnections":1,"connectorId":""}"#,
+            r#"{"readyConnections":1,"connectorId":"\u001b[2J"}"#,
+            r#"{"readyConnections":1,"connectorId":"a\nb"}"#,
+        ] {
+            let heard = Heard::Answer {
+                status: 200,
+                body: body.into(),
+            };
+            assert!(matches!(verdict(&heard), Outcome::Foreign(_)), "{body}");
+        }
+    }
+
+    #[test]
     fn an_address_that_leads_elsewhere_degrades_and_is_not_cured_by_a_restart() {
         let astray = Known {
             astray: Some("wrong_answer".into()),
@@ -248,6 +289,12 @@ mod tests {
             r#"{"hostname":""}"#,
             r#"{"hostname":"a b.c"}"#,
             r#"{"hostname":"x/y.z"}"#,
+            r#"{"hostname":"a..b"}"#,
+            r#"{"hostname":".com"}"#,
+            r#"{"hostname":"-a.com"}"#,
+            r#"{"hostname":"127.0.0.1"}"#,
+            r#"{"hostname":"a.com:80"}"#,
+            r#"["a.com"]"#,
             "{}",
             "",
         ] {

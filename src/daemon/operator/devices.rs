@@ -122,8 +122,7 @@ impl Operator {
 
     /// Where the page that redeems this code is, if the hub can be reached from outside.
     fn page(&self, minted: &Minted) -> Option<String> {
-        let public = self.inner.fixed.public_url.borrow();
-        let public = public.as_ref()?;
+        let public = self.inner.tunnel.public_url().borrow().clone()?;
         Some(format!("{}/pair/{}", public.origin(), minted.code.plain()))
     }
 
@@ -135,7 +134,7 @@ impl Operator {
             projects: minted.pass.projects.iter().map(ToString::to_string).collect(),
             expires_at: minted.expires_at.0,
             url: self.page(minted),
-            url_may_come: self.inner.fixed.public_url.has_changed().is_ok(),
+            url_may_come: self.inner.tunnel.learns_its_address(),
         }
     }
 
@@ -169,7 +168,7 @@ impl Operator {
 
     async fn wait_for_device(self, minted: Minted, mut watch: CodeWatch, steps: mpsc::Sender<PairStep>) {
         let stop = self.inner.hub.stopping().clone();
-        let mut public = self.inner.fixed.public_url.clone();
+        let mut public = self.inner.tunnel.public_url();
         let mut page = self.page(&minted);
         let mut may_come = true;
         let fate = loop {

@@ -23,6 +23,11 @@ mod sync;
 mod ui;
 mod verbs;
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing {
+    pub(crate) use super::verbs::fuzzing::socket_io;
+}
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{

@@ -37,23 +37,30 @@ const SESSIONS: usize = 200;
 const TASKS: usize = 300;
 const MAILS: usize = 50;
 
-/// `session:subscribe`: a list of ids, or an object that holds one.
-pub fn subscribe(hub: &Hub, peer: &Peer, data: Value) -> Result<Value, Refusal> {
-    let list = match &data {
-        Value::Object(object) => object.get("sessionIds"),
+/// What `session:subscribe` asks for: a list of ids, or an object that holds one. Each is looked at when it is looked up.
+pub fn listed(data: Value) -> Result<Vec<Value>, Refusal> {
+    let list = match data {
+        Value::Object(mut object) => object.remove("sessionIds"),
         other => Some(other),
     };
-    let list = list.and_then(Value::as_array);
-    let list = list.ok_or_else(|| Refusal::invalid("a list of session ids is expected"))?;
+    let Some(Value::Array(list)) = list else {
+        return Err(Refusal::invalid("a list of session ids is expected"));
+    };
     if list.len() > SUBSCRIBED {
         return Err(Refusal::invalid(format!("at most {SUBSCRIBED} sessions")));
     }
+    Ok(list)
+}
+
+/// Chooses the sessions a phone hears of besides those of its project.
+pub fn subscribe(hub: &Hub, peer: &Peer, list: Vec<Value>) -> Result<Value, Refusal> {
     let caller = peer.caller();
     let (mut taken, mut unknown) = (Vec::new(), Vec::new());
     for id in list {
-        match id.as_str().and_then(|id| reached(hub, &caller, id)) {
+        let head = id.as_str().and_then(|id| reached(hub, &caller, id));
+        match head {
             Some(head) => taken.push(head.id.to_string()),
-            None => unknown.push(id.clone()),
+            None => unknown.push(id),
         }
     }
     let ids = taken.iter().cloned().collect();

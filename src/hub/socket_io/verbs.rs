@@ -1,6 +1,8 @@
 //! What phones can ask for: parse, check the scope with the device as it is now, ask the application. No rules here.
 
 mod asking;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 
 use std::sync::Arc;
 
@@ -177,7 +179,7 @@ pub async fn carry_out(
         hub.devices().may_send(&device.id, hub.app().now())?;
     }
     let scope = match verb {
-        Verb::Subscribe => return sync::subscribe(hub, peer, data),
+        Verb::Subscribe => return sync::subscribe(hub, peer, sync::listed(data)?),
         Verb::Timeline => return sync::timeline(hub, peer, read(data)?).await,
         Verb::Sync => return sync::state(hub, peer, read(data)?).await,
         Verb::Mail => Scope::Mail,
@@ -253,14 +255,24 @@ async fn to_its_end(
         let broke = |_| Refusal::new("internal", "The hub made a mistake. Its log says more.");
         return done.await.map_err(broke)?;
     };
-    if id.is_empty() || id.len() > ID {
-        return Err(Refusal::invalid("requestId must be a text of 1 to 128 bytes"));
-    }
+    check_id(&id)?;
     shared.ledger.once(sender, &id, body, tasks, work).await
+}
+
+/// A request id is remembered: it is bounded.
+fn check_id(id: &str) -> Result<(), Refusal> {
+    match (1..=ID).contains(&id.len()) {
+        true => Ok(()),
+        false => Err(Refusal::invalid("requestId must be a text of 1 to 128 bytes")),
+    }
 }
 
 /// Reads a payload, or says which field is wrong and how.
 fn read<T: DeserializeOwned>(data: Value) -> Result<T, Refusal> {
+    // Without this a list would pass for its fields in the order in which they happen to be declared.
+    if !data.is_object() {
+        return Err(Refusal::invalid("an object is expected"));
+    }
     serde_path_to_error::deserialize(data).map_err(|error| match error.path().iter().next() {
         Some(_) => Refusal::invalid(format!("{}: {}", error.path(), error.inner())),
         None => Refusal::invalid(error.inner().to_string()),

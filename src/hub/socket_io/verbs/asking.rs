@@ -24,7 +24,7 @@ const TITLE: usize = 100;
 /// A text for an agent's terminal.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct PromptWish {
+pub(super) struct PromptWish {
     session_id: String,
     content: String,
     mode: Option<String>,
@@ -36,7 +36,7 @@ struct PromptWish {
 /// An answer to an agent's question.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Reply {
+pub(super) struct Reply {
     session_id: String,
     /// Which question.
     request_id: Option<String>,
@@ -50,7 +50,7 @@ struct Reply {
 /// What a spawn from afar consists of: everything else comes from the hub's own files (SECURITY rule 8).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Spawn {
+pub(super) struct Spawn {
     project_id: String,
     team_member_id: String,
     #[serde(default)]
@@ -59,6 +59,58 @@ struct Spawn {
     /// Under which it may be repeated.
     #[serde(rename = "requestId")]
     _request_id: String,
+}
+
+impl PromptWish {
+    /// What is typed in, and how.
+    pub(super) fn text_and_mode(self) -> Result<(String, PromptMode), Refusal> {
+        let mode = match self.mode.as_deref() {
+            None | Some("send") => PromptMode::Send,
+            Some("paste") => PromptMode::Paste,
+            Some(_) => return Err(Refusal::invalid("mode must be \"send\" or \"paste\"")),
+        };
+        Ok((text(self.content)?, mode))
+    }
+}
+
+impl Reply {
+    /// The answer it is to a question of `session`.
+    pub(super) fn answer(self, session: SessionId) -> Result<InputAnswer, Refusal> {
+        let request = self.request_id.as_deref().map(RequestId::parse).transpose();
+        let key = self.idempotency_key.as_deref().map(SendKey::parse).transpose();
+        Ok(InputAnswer {
+            session,
+            request: request.map_err(|error| Refusal::invalid(format!("requestId: {error}")))?,
+            text: self.text,
+            choice: self.choice,
+            key: key.map_err(|error| Refusal::invalid(format!("idempotencyKey: {error}")))?,
+        })
+    }
+}
+
+/// Reads a mail, and the id of its request. Who sends it is settled by who the caller has proved to be; on this machine it
+/// may say so.
+pub(super) fn letter(
+    caller: &Caller,
+    data: Value,
+    project: Option<ProjectId>,
+) -> Result<(Option<String>, NewMail), Refusal> {
+    let Value::Object(mut body) = data else {
+        return Err(Refusal::invalid("a mail is an object"));
+    };
+    let id = match body.remove("requestId") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(id)) => Some(id),
+        Some(_) => return Err(Refusal::invalid("requestId must be a text")),
+    };
+    if let Some(project) = project {
+        body.entry("projectId").or_insert_with(|| project.as_str().into());
+    }
+    if matches!(caller, Caller::Local) {
+        body.entry("fromSessionId").or_insert_with(|| HUMAN.into());
+    }
+    let wish = NewMail::read_from(caller, Some(body.into())).map_err(AppError::from)?;
+    Ok((id, wish))
 }
 
 /// Who asks, and whom.
@@ -98,21 +150,7 @@ impl Asking {
         project: Option<ProjectId>,
         about: &mut About,
     ) -> Result<Value, Refusal> {
-        let Value::Object(mut body) = data else {
-            return Err(Refusal::invalid("a mail is an object"));
-        };
-        let key = match body.remove("requestId") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(id)) => Some(id),
-            Some(_) => return Err(Refusal::invalid("requestId must be a text")),
-        };
-        if let Some(project) = project {
-            body.entry("projectId").or_insert_with(|| project.as_str().into());
-        }
-        if matches!(*self.caller, Caller::Local) {
-            body.entry("fromSessionId").or_insert_with(|| HUMAN.into());
-        }
-        let wish = NewMail::read_from(&self.caller, Some(body.into())).map_err(AppError::from)?;
+        let (key, wish) = letter(&self.caller, data, project)?;
         let letter = &wish.letter;
         about.session = wish.to.value().cloned();
         about.project = Some(letter.project_id.clone());
@@ -159,12 +197,8 @@ impl Asking {
         about.session = Some(head.id.clone());
         about.project = Some(head.project_id.clone());
         about.text = Some(wish.content.clone());
-        let mode = match wish.mode.as_deref() {
-            None | Some("send") => PromptMode::Send,
-            Some("paste") => PromptMode::Paste,
-            Some(_) => return Err(Refusal::invalid("mode must be \"send\" or \"paste\"")),
-        };
-        self.type_in(head.id.clone(), text(wish.content)?, mode).await
+        let (content, mode) = wish.text_and_mode()?;
+        self.type_in(head.id.clone(), content, mode).await
     }
 
     /// Answers a question. Which of several answers counts, and how it reaches the agent, is the application's to say.
@@ -177,15 +211,7 @@ impl Asking {
             Some(choice) => format!("{choice}\n{}", wish.text),
             None => wish.text.clone(),
         });
-        let request = wish.request_id.as_deref().map(RequestId::parse).transpose();
-        let key = wish.idempotency_key.as_deref().map(SendKey::parse).transpose();
-        let answer = InputAnswer {
-            session: head.id.clone(),
-            request: request.map_err(|error| Refusal::invalid(format!("requestId: {error}")))?,
-            text: wish.text,
-            choice: wish.choice,
-            key: key.map_err(|error| Refusal::invalid(format!("idempotencyKey: {error}")))?,
-        };
+        let answer = wish.answer(head.id.clone())?;
         let answered = self.hub.app().answer_input(&self.caller, answer).await?;
         Ok(json!({"requestId": answered.request, "how": answered.how, "at": answered.at}))
     }
@@ -334,8 +360,8 @@ mod tests {
     #[test]
     fn a_wrong_payload_is_refused_with_the_field() {
         let wrong = [
-            (json!(5), "expected struct"),
-            (json!(null), "expected struct"),
+            (json!(5), "an object is expected"),
+            (json!(null), "an object is expected"),
             (json!({"sessionId": 5, "content": "x"}), "sessionId: "),
             (json!({"sessionId": "s"}), "missing field `content`"),
         ];
@@ -344,6 +370,18 @@ mod tests {
             assert_eq!(refusal.code, "invalid");
             assert!(refusal.message.contains(part), "{}", refusal.message);
         }
+    }
+
+    #[test]
+    fn a_list_is_no_spawn_even_if_it_has_what_a_spawn_has_in_the_right_order() {
+        let refusal = read::<Spawn>(json!(["p", "m", [], "go", "r"])).err().unwrap();
+        assert_eq!(
+            refusal,
+            Refusal::invalid("an object is expected"),
+            "fields are named"
+        );
+        assert!(read::<PromptWish>(json!(["s", "yes", null, null])).is_err());
+        assert!(read::<Reply>(json!(["s", null, "yes", null, null])).is_err());
     }
 
     #[test]
