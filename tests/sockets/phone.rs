@@ -285,6 +285,7 @@ async fn it_spawns_from_a_preset_and_a_text_alone() {
     }
     let mut bad = wish;
     bad["env"] = json!({"PATH": "/evil"});
+    bad["requestId"] = "another".into(); // under the first one it would be a conflict
     assert_eq!(phone.request("session:spawn", bad).await["code"], "invalid");
     let sessions = scene
         .hub
