@@ -15,7 +15,7 @@ pub fn private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// Replaces the file in one step, readable for us alone.
+/// Replaces the file in one step, readable for us alone; what is there afterwards is whole, even after a power cut.
 pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file = OpenOptions::new()
@@ -25,6 +25,7 @@ pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
         .mode(0o600)
         .open(&fresh)?;
     file.write_all(text.as_bytes())?;
+    file.sync_all()?;
     fs::rename(&fresh, path)
 }
 

@@ -1,14 +1,13 @@
 //! Users of the TCP port. Passwords live in files of their own, never in arguments, logs or errors.
 
 use std::{
-    fmt,
-    fs::{self, DirBuilder, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
+
+use crate::children::files::{private_dir, write_private};
 
 /// A user and its password.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,7 +51,7 @@ pub(super) fn read_or_make(dir: &Path, user: &str) -> io::Result<Login> {
         Ok(text) if text.trim().len() >= 32 => text.trim().to_owned(),
         Ok(_) => make(&path)?,
         Err(err) if err.kind() == io::ErrorKind::NotFound => {
-            DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+            private_dir(dir)?;
             make(&path)?
         }
         Err(err) => return Err(err),
@@ -67,16 +66,7 @@ fn make(path: &Path) -> io::Result<String> {
     let mut secret = [0u8; 32];
     getrandom::fill(&mut secret).map_err(|err| io::Error::other(err.to_string()))?;
     let password = hex(&secret);
-    let fresh = path.with_extension("password.new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&fresh)?;
-    writeln!(file, "{password}")?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
+    write_private(path, &format!("{password}\n"))?;
     Ok(password)
 }
 
