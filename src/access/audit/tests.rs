@@ -91,9 +91,13 @@ async fn a_file_that_cannot_be_written_refuses_says_so_and_mends_itself() {
     let refused = audit.record(entry(Action::Answer)).await;
     assert!(matches!(refused, Err(AuditError::Unwritable(_))), "{refused:?}");
     fs::remove_dir(dir.path().join(FILE)).unwrap();
-    while audit.check().is_err() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let mended = async {
+        while audit.check().is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(30), mended).await;
+    waited.expect("it mends itself");
     audit.record(entry(Action::Answer)).await.unwrap();
     let text = file(dir.path());
     assert!(
