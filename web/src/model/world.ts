@@ -115,7 +115,10 @@ function revived(before: Session | undefined, told: Session): Presence | null {
   const presence = before?.presence ?? null;
   if (!presence || told.lastActivity <= before!.lastActivity) return presence;
   const lost = presence.verdict === "silent" || presence.verdict === "lost";
-  return { lastSeen: Math.max(presence.lastSeen ?? 0, told.lastActivity), verdict: lost ? "unknown" : presence.verdict };
+  return {
+    lastSeen: Math.max(presence.lastSeen ?? 0, told.lastActivity),
+    verdict: lost ? "unknown" : presence.verdict,
+  };
 }
 
 /** A page of a session's history. `fresh`: the newest page, asked for anew. */
