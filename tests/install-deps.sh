@@ -8,13 +8,15 @@
 # Ends with 1 if something is missing that could not be installed, and says what.
 set -u
 
-all="build redis clients fuzz"
+all="build redis clients web fuzz"
 
 group() {
     case $1 in
         build) need cc build-essential - ;;
         redis) need redis-server redis-server redis ;;
         clients) need node nodejs node; need npm npm node; need python3 python3-venv python; clients ;;
+        web) need node nodejs node; need npm npm node ;; # web/check.sh brings the packages of web/package-lock.json
+        chromium) need chromium chromium - ;;
         fuzz) [ "$(uname -s)" != Linux ] || need c++ g++ - ;; # elsewhere fuzz/run.sh says that it is skipped
         *) echo "unknown group: $1 (there are: $all)" >&2; exit 64 ;;
     esac
