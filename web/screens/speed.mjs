@@ -66,7 +66,9 @@ function row(what, network, runs) {
 
 try {
   await scene(stage);
-  console.log(`Chromium ${browser.version()}, processor slowed ${CPU} times, ${cpus().length} cores, median of ${RUNS}.\n`);
+  console.log(
+    `Chromium ${browser.version()}, processor slowed ${CPU} times, ${cpus().length} cores, median of ${RUNS}.\n`,
+  );
   console.log("| | network | first contentful paint | usable | all up to now is there | over the wire |");
   console.log("|---|---|---|---|---|---|");
   for (const network of NETWORKS) {
@@ -76,7 +78,9 @@ try {
       const context = await browser.newContext(PHONE);
       const code = stage.code();
       first.push(
-        await measure(context, network, `/pair/${code}`, (page) => page.getByRole("button", { name: "Pair this phone" })),
+        await measure(context, network, `/pair/${code}`, (page) =>
+          page.getByRole("button", { name: "Pair this phone" }),
+        ),
       );
       const page = await context.newPage();
       await page.goto(`${stage.url}/pair/${code}`);
