@@ -54,7 +54,7 @@ async function go(page, hash, ready) {
   await page.evaluate((to) => {
     location.hash = to;
   }, hash);
-  await ready.first().waitFor();
+  await ready.filter({ visible: true }).first().waitFor();
 }
 
 try {
@@ -86,7 +86,7 @@ try {
   await go(dark, `#/session/${it.review.id}`, dark.getByRole("button", { name: "Send answer" }));
   await shot(dark, "question-dark");
   await phone.getByRole("button", { name: "Send answer" }).click();
-  await phone.getByText("Answered by you").waitFor();
+  await phone.getByText(/^(Delivered|Queued): /).waitFor();
   await shot(phone, "answered");
   await dark.getByText("Answered by iPhone of Anna").waitFor();
   await shot(dark, "answered-elsewhere");

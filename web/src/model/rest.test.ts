@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { age, ago } from "./age";
+import { titleOf } from "./names";
 import { codeOf, href, parse, type Route, tabOf } from "./route";
 import { mail, session } from "./samples";
 import { groupedTasks, taskGroup, taskWord } from "./tasks";
@@ -144,4 +145,12 @@ test("tasks are found under headings, whatever their status is called", () => {
     ["done", ["c"]],
   ]);
   expect([taskGroup("whatever"), taskWord("in_progress"), taskWord("")]).toEqual(["open", "In progress", "Unknown"]);
+});
+
+test("a session that was only numbered is called by its task", () => {
+  const tasks = { task_1: { id: "task_1", title: "Rate limits" } as Task };
+  const numbered = session("s", { name: "Execute for task_1", taskIds: ["task_1"] });
+  expect([titleOf(numbered, tasks), titleOf(numbered, {})]).toEqual(["Rate limits", "Execute for task_1"]);
+  expect(titleOf(session("s", { name: "Mine", taskIds: ["task_1"] }), tasks)).toBe("Mine");
+  expect(titleOf(session("s", { name: "" }), {})).toBe("s");
 });
