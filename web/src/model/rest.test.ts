@@ -114,6 +114,8 @@ describe("mail", () => {
 
   test("a text is found wherever the agent put it", () => {
     expect(bodyText({ message: "Hello" })).toBe("Hello");
+    expect(bodyText({ requestId: "r", text: "", choice: "yes" })).toBe("yes");
+    expect(bodyText({ text: "but slowly", choice: "yes" })).toBe("yes\nbut slowly");
     expect(bodyText({ summary: "Short", count: 3 })).toBe("Short");
     expect(bodyText({ done: true, count: 3, list: [1] })).toBe("done: true\ncount: 3");
     expect(bodyText(undefined)).toBe("");

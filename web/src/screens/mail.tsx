@@ -89,10 +89,12 @@ function Row({ thread }: { thread: Conversation }) {
           {unread && <span class="state-word is-asks">Unread</span>}
           <span class="row-subject">{thread.subject}</span>
         </span>
-        <span class="row-more">
-          {latest.fromSessionId === HUMAN ? `${authorOf(latest)}: ` : ""}
-          {firstLine(bodyText(latest.body)) || latest.subject}
-        </span>
+        {latest.body !== undefined && (
+          <span class="row-more">
+            {latest.fromSessionId === HUMAN ? `${authorOf(latest)}: ` : ""}
+            {firstLine(bodyText(latest.body))}
+          </span>
+        )}
       </span>
     </a>
   );

@@ -242,11 +242,21 @@ export async function wake() {
   const deaf = Date.now() - (heard.peek() ?? 0) > DEAF;
   if (socket.connected && !deaf) {
     focus();
-    const alive = await request("agents:list", {}, PROOF);
-    if (alive !== null || !socket.connected) return;
+    if (await lives()) return;
   }
   // Closed and opened anew: whoever slept cannot trust what the browser says of an old one.
   socket.disconnect().connect();
+}
+
+/** True if the connection answers, or is known to be gone: browsers tell of that late. */
+async function lives(): Promise<boolean> {
+  return (await request("agents:list", {}, PROOF)) !== null || !socket?.connected;
+}
+
+/** The phone says that it has no network: then the connection is not worth much. */
+async function doubt() {
+  know({ online: false });
+  if (socket?.connected && !(await lives())) socket.disconnect().connect();
 }
 
 /** A real look, because somebody asked for it. */
@@ -269,7 +279,7 @@ export function follow() {
     if (event.persisted) void wake();
   });
   window.addEventListener("online", () => void wake());
-  window.addEventListener("offline", () => know({ online: false }));
+  window.addEventListener("offline", () => void doubt());
   setInterval(() => {
     if (document.visibilityState !== "visible") return;
     now.value = Date.now();
