@@ -9,7 +9,7 @@ import { LOCAL } from "../net/door";
 import { whyNot } from "../net/http";
 import { forgetAll, saveDevice } from "../net/keep";
 import { forget, token } from "../net/token";
-import { device, facts, heard, hello, know, now, paired, route, scopes, world } from "./store";
+import { device, facts, heard, hello, know, now, outbox, paired, route, scopes, world } from "./store";
 
 /** Two of the hub's pings: who heard nothing for so long has no connection, whatever the browser says. */
 const DEAF = 50_000;
@@ -147,6 +147,7 @@ async function endHere() {
   await forget();
   batch(() => {
     world.value = NOTHING;
+    outbox.value = [];
     scopes.value = [];
     device.value = null;
     hello.value = null;
