@@ -1,7 +1,7 @@
 /** The live connection: kept up, brought back as soon as there is a reason to, and brought up to date after each gap. */
 
 import { batch } from "@preact/signals";
-import { io, type Socket } from "socket.io-client";
+import type { Socket } from "socket.io-client";
 import { asRefusal, isOver } from "../model/link";
 import type { Ack, Hello, HubEvent, Missed, Scope, Snapshot } from "../model/wire";
 import { apply, NOTHING, reset, seen } from "../model/world";
@@ -50,6 +50,8 @@ export async function connect() {
   paired.value = LOCAL || half !== null;
   if (!paired.value) return;
   know({ refusal: null, downSince: Date.now() });
+  // Apart from the rest, so that what is known already is seen before it is read.
+  const { io } = await import("socket.io-client");
   socket?.removeAllListeners();
   socket?.disconnect();
   const made = io("/mobile", {
