@@ -11,6 +11,7 @@ mod doctor;
 mod exit;
 mod hub;
 mod mail;
+mod metrics;
 mod paint;
 mod pair;
 mod qr;
@@ -94,6 +95,8 @@ enum Command {
     Mail(mail::MailArgs),
     /// Answer an agent that waits for input
     Answer(answer::AnswerArgs),
+    /// Everything that is counted, in the text format of Prometheus
+    Metrics(metrics::MetricsArgs),
     /// Events as they happen
     Events(streams::EventsArgs),
     /// Pair a phone: shows a QR code and waits for it
@@ -199,6 +202,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Agents(args) => agents::run(&context, args).await,
         Command::Mail(args) => mail::run(&context, args).await,
         Command::Answer(args) => answer::run(&context, args).await,
+        Command::Metrics(args) => metrics::run(&context, args).await,
         Command::Events(args) => streams::events(&context, args).await,
         Command::Pair(args) => pair::run(&context, args).await,
         Command::Devices(args) => devices::run(&context, args).await,

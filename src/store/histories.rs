@@ -10,7 +10,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use crate::domain::{Log, Session, SessionHead};
+use crate::domain::{Log, Rendered, Session, SessionHead};
 
 use super::{index::Place, rows};
 
@@ -34,7 +34,7 @@ impl Logs {
         }
     }
 
-    pub(super) fn with(self, head: Arc<SessionHead>) -> Session {
+    pub(super) fn with(self, head: Arc<Rendered<SessionHead>>) -> Session {
         Session {
             head,
             events: self.events,
