@@ -140,6 +140,6 @@ impl Session {
 
     /// The record, to be changed.
     pub fn head_mut(&mut self) -> &mut SessionHead {
-        Arc::make_mut(&mut self.head)
+        &mut *Arc::make_mut(&mut self.head)
     }
 }

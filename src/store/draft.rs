@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use crate::domain::{
     Event, Log, Member, MemberId, Millis, Mint, Ordering, OrderingKind, Project, ProjectId, Session,
-    SessionHead, SessionId, Task, TaskId,
+    Rendered, SessionHead, SessionId, Task, TaskId,
 };
 use crate::ports::{StoreError, Tx, View};
 use crate::sqlite::SqliteError;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    Member, MemberId, Ordering, OrderingKind, Project, ProjectId, Session, SessionHead, SessionId, Task,
+    Member, MemberId, Ordering, OrderingKind, Project, ProjectId, Session, Rendered, SessionHead, SessionId, Task,
     TaskId,
 };
 use crate::ports::{StoreError, View};
