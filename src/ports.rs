@@ -12,7 +12,8 @@ use thiserror::Error;
 
 use crate::domain::{
     Beat, Event, Letter, Mail, MailId, ManifestOrder, Member, MemberId, Millis, Mint, Ordering, OrderingKind,
-    Project, ProjectId, Published, Refusal, SendKey, Session, Rendered, SessionHead, SessionId, Sighting, Task, TaskId,
+    Project, ProjectId, Published, Refusal, Rendered, SendKey, Session, SessionHead, SessionId, Sighting,
+    Task, TaskId,
 };
 
 /// A boxed future: what an object-safe asynchronous method returns.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Project, ProjectId, Refusal, Session, Rendered, SessionHead, SessionId, Task, TaskId};
+use crate::domain::{Project, ProjectId, Refusal, Rendered, Session, SessionHead, SessionId, Task, TaskId};
 use crate::ports::{CommitError, View};
 
 /// The project that `text` names.

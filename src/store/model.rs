@@ -6,7 +6,8 @@ use rpds::HashTrieMapSync;
 use serde_json::{Map, Value};
 
 use crate::domain::{
-    Member, MemberId, Ordering, OrderingKind, Project, ProjectId, Rendered, SessionHead, SessionId, Task, TaskId,
+    Member, MemberId, Ordering, OrderingKind, Project, ProjectId, Rendered, SessionHead, SessionId, Task,
+    TaskId,
 };
 
 use super::{

@@ -95,7 +95,11 @@ fn of_a_person(
 }
 
 /// How many agents get what is sent to `to` now: everybody is who is active in the project.
-pub fn head_count(wish: &NewMail, to: &[Option<SessionId>], sessions: &[Arc<Rendered<SessionHead>>]) -> usize {
+pub fn head_count(
+    wish: &NewMail,
+    to: &[Option<SessionId>],
+    sessions: &[Arc<Rendered<SessionHead>>],
+) -> usize {
     let each = to.iter().map(|to| match to {
         Some(_) => 1,
         None => active(wish, sessions, &|_| true).len(),

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::app::{AppError, find_member};
 use crate::domain::{
-    Caller, HUMAN, InputAnswer, MemberId, NewMail, NewTask, ProjectId, Prompt, PromptMode, RequestId, Scope,
-    SendKey, Rendered, SessionHead, SessionId, SpawnWish, Task, TaskId,
+    Caller, HUMAN, InputAnswer, MemberId, NewMail, NewTask, ProjectId, Prompt, PromptMode, Rendered,
+    RequestId, Scope, SendKey, SessionHead, SessionId, SpawnWish, Task, TaskId,
 };
 use crate::hub::{Hub, afar, deed::About, phone::SessionView};
 
