@@ -26,7 +26,7 @@ pub async fn findings(context: &Context) -> Vec<Finding> {
     findings.extend(exit_timeout(&look.state));
     if look.by_systemd_user {
         findings.extend(linger(&look.user));
-        findings.extend(systemd_version().and_then(|version| systemd_bug(version)));
+        findings.extend(systemd_version().and_then(systemd_bug));
     }
     findings
 }

@@ -224,11 +224,13 @@ fn systemd(act: Act, manager: Manager, facts: &Facts, seen: &Seen) -> Result<Vec
                         "--inline".into(),
                         "u maestro - \"maestro hub\" /var/lib/maestro".into(),
                     ]));
-                    steps.push(Step::MakeDir("/etc/maestro".into(), 0o700));
-                    steps.push(Step::Run(words("chown maestro: /etc/maestro")));
+                    // As the package has it: the service reads its configuration, and only root writes it.
+                    steps.push(Step::MakeDir("/etc/maestro".into(), 0o750));
                     let config = PathBuf::from("/etc/maestro/maestro.toml");
                     steps.push(Step::WriteOnce(config, files::SYSTEM_CONFIG.into()));
-                    steps.push(Step::Run(words("chown maestro: /etc/maestro/maestro.toml")));
+                    steps.push(Step::Run(words(
+                        "chown root:maestro /etc/maestro /etc/maestro/maestro.toml",
+                    )));
                 } else if let Some(dir) = file.parent() {
                     steps.push(Step::MakeDir(dir.to_owned(), 0o755));
                 }

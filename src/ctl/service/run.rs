@@ -142,7 +142,7 @@ impl Tools {
             }
             Step::Write(file, text) => replace(file, text, 0o644).map_err(on(file)),
             Step::WriteOnce(file, _) if file.exists() => Ok(()),
-            Step::WriteOnce(file, text) => replace(file, text, 0o600).map_err(on(file)),
+            Step::WriteOnce(file, text) => replace(file, text, 0o640).map_err(on(file)),
             Step::Remove(file) => match fs::remove_file(file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(on(file)(error)),
                 _ => Ok(()),
