@@ -265,8 +265,10 @@ mod tests {
 
     #[test]
     fn a_service_installed_twice_is_found() {
-        let mut look = service::Look::default();
-        look.installed = vec!["systemd (user)".into()];
+        let mut look = service::Look {
+            installed: vec!["systemd (user)".into()],
+            ..service::Look::default()
+        };
         assert_eq!(second(&look), None);
         look.installed.push("brew services".into());
         assert!(second(&look).unwrap().text.contains("twice"));
