@@ -33,6 +33,7 @@ test: ## install what the tests need, and run everything that must hold
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
 	fuzz/run.sh
+	sh tests/macos-check.sh
 
 lint: ## check format and lints only
 	$(CARGO) fmt --check
