@@ -8,7 +8,7 @@
 # Ends with 1 if something is missing that could not be installed, and says what.
 set -u
 
-all="build redis clients web promtool fuzz"
+all="build redis clients web promtool fuzz operator"
 
 group() {
     case $1 in
@@ -17,8 +17,10 @@ group() {
         clients) need node nodejs node; need npm npm node; need python3 python3-venv python; clients ;;
         web) need node nodejs node; need npm npm node ;; # web/check.sh brings the packages of web/package-lock.json
         chromium) need chromium chromium - ;;
+        compare) need wrk wrk wrk; need redis-cli redis-tools redis; need node nodejs node; need npm npm node; need python3 python3 python ;;
         promtool) promtool_alone ;;
         fuzz) [ "$(uname -s)" != Linux ] || need c++ g++ - ;; # elsewhere fuzz/run.sh says that it is skipped
+        operator) need ruby ruby -; need python3 python3 python; need bash bash - ;;
         *) echo "unknown group: $1 (there are: $all)" >&2; exit 64 ;;
     esac
 }
