@@ -6,14 +6,15 @@ pub(super) mod fuzzing;
 
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
 use crate::access::{AuditError, Denied};
 use crate::app::{AppError, SpawnError};
-use crate::domain::{self, ProjectId, Scope};
+use crate::domain::{self, ProjectId, Scope, SessionId};
 use crate::hub::{
+    Hub,
     deed::{About, Deed},
     error,
     phone::refusal::Refused,
@@ -45,11 +46,13 @@ pub enum Verb {
     Timeline,
     /// `state:sync`
     Sync,
+    /// `focus`
+    Focus,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Mail,
         Self::Reply,
         Self::Prompt,
@@ -57,6 +60,7 @@ impl Verb {
         Self::Subscribe,
         Self::Timeline,
         Self::Sync,
+        Self::Focus,
     ];
 
     /// Its name on the wire.
@@ -69,6 +73,7 @@ impl Verb {
             Self::Subscribe => "session:subscribe",
             Self::Timeline => "session:timeline",
             Self::Sync => "state:sync",
+            Self::Focus => "focus",
         }
     }
 }
@@ -182,6 +187,7 @@ pub async fn carry_out(
         Verb::Subscribe => return sync::subscribe(hub, peer, sync::listed(data)?),
         Verb::Timeline => return sync::timeline(hub, peer, read(data)?).await,
         Verb::Sync => return sync::state(hub, peer, read(data)?).await,
+        Verb::Focus => return focus(hub, peer, read(data)?),
         Verb::Mail => Scope::Mail,
         Verb::Reply => Scope::Answer,
         Verb::Prompt => Scope::Prompt,
@@ -220,6 +226,24 @@ pub async fn carry_out(
     to_its_end(shared, &sender, id, &body, work).await
 }
 
+/// What a page shows at this moment.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Focus {
+    /// For now nothing follows from which session it is: who looks at one sees all others as well.
+    #[serde(rename = "sessionId")]
+    _session: Option<SessionId>,
+    visible: bool,
+}
+
+/// Whether the page can be seen: who sees it is not notified.
+fn focus(hub: &Hub, peer: &Peer, focus: Focus) -> Result<Value, Refusal> {
+    if let (Some(push), Some(device)) = (hub.push(), peer.device()) {
+        peer.looks(focus.visible, || push.watching().look(device));
+    }
+    Ok(json!({"visible": focus.visible}))
+}
+
 type Done = (About, Result<Value, Refusal>);
 
 /// Does something, and says what it was about whatever came of it.
@@ -230,7 +254,7 @@ async fn act(asking: Asking, verb: Verb, data: Value, project: Option<ProjectId>
         Verb::Reply => asking.reply(data, &mut about).await,
         Verb::Prompt => asking.prompt(data, &mut about).await,
         Verb::Spawn => asking.spawn(data, &mut about).await,
-        Verb::Subscribe | Verb::Timeline | Verb::Sync => {
+        Verb::Subscribe | Verb::Timeline | Verb::Sync | Verb::Focus => {
             Err(Refusal::new("internal", "this changes nothing")) // never led to
         }
     };

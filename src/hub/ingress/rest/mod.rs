@@ -7,6 +7,7 @@ mod events;
 mod mail;
 mod page;
 mod projects;
+mod push;
 mod sessions;
 mod tasks;
 mod team;
@@ -36,6 +37,7 @@ pub fn routes() -> Routes<Phone> {
         .route("/health", get(health))
         .merge(pages::routes())
         .merge(devices::routes())
+        .merge(push::routes())
         .merge(projects::routes())
         .merge(tasks::routes())
         .merge(sessions::routes())

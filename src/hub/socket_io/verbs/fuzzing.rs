@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::domain::{Caller, SessionId};
 
 use super::{
-    Refusal, Verb,
+    Focus, Refusal, Verb,
     asking::{PromptWish, Reply, Spawn, letter},
     check_id, read,
     sync::{Page, Since, listed},
@@ -41,6 +41,7 @@ fn fields(verb: Verb) -> (&'static [&'static str], &'static [&'static str]) {
         Verb::Subscribe => (&["sessionIds"], &[]),
         Verb::Timeline => (&["sessionId"], &["before", "limit"]),
         Verb::Sync => (&[], &["epoch", "since"]),
+        Verb::Focus => (&[], &["sessionId", "visible"]),
     }
 }
 
@@ -98,6 +99,11 @@ fn understood(verb: Verb, data: Value) -> Result<(), Refusal> {
         }
         Verb::Sync => {
             read::<Since>(data)?;
+        }
+        Verb::Focus => {
+            let visible = data.get("visible").is_some_and(Value::is_boolean);
+            read::<Focus>(data)?;
+            assert!(visible, "a page that does not say whether it can be seen");
         }
     }
     Ok(())
