@@ -46,10 +46,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("access", &["domain", "ports", "app", "sqlite", "shutdown"]),
-    (
-        "push",
-        &["domain", "app", "access", "bus", "sqlite", "shutdown"],
-    ),
+    ("push", &["domain", "app", "access", "bus", "sqlite", "shutdown"]),
     (
         "tunnel",
         &["access", "children", "supervisor", "config", "shutdown"],

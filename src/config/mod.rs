@@ -40,7 +40,9 @@ pub use self::{
         TunnelMode,
     },
     error::{ConfigError, Origin, Problem},
-    keys::{Clients, Config, Listen, Locks, Log, Mail, Manifest, Metrics, Presence, Push, Redis, Stop, Tunnel},
+    keys::{
+        Clients, Config, Listen, Locks, Log, Mail, Manifest, Metrics, Presence, Push, Redis, Stop, Tunnel,
+    },
     net::{HostName, HttpUrl, WebOrigin},
     place::Program,
     push::{Contact, PushService},

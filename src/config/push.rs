@@ -60,7 +60,11 @@ impl Item for PushService {
             ));
         }
         let host = host.clone();
-        Ok(vec![if below { Self::Below(host) } else { Self::Host(host) }])
+        Ok(vec![if below {
+            Self::Below(host)
+        } else {
+            Self::Host(host)
+        }])
     }
 }
 
@@ -73,7 +77,9 @@ fn origin(text: &str) -> Result<PushService, Wrong> {
     match https {
         Some(true) => {}
         Some(false) if loopback => {}
-        Some(false) => return Err(Wrong::text(text).hint("only a service on this machine may go without https")),
+        Some(false) => {
+            return Err(Wrong::text(text).hint("only a service on this machine may go without https"));
+        }
         None => return Err(Wrong::text(text)),
     }
     let https = https == Some(true);
@@ -164,7 +170,13 @@ mod tests {
     fn a_contact_is_a_mail_address_or_a_page() {
         let contact = |text| Contact::from_text(text, &Base::default()).is_ok();
         assert!(contact("mailto:anna@example.net") && contact("https://example.net/about"));
-        for text in ["anna@example.net", "mailto:anna@localhost", "mailto:", "http://example.net", "https://"] {
+        for text in [
+            "anna@example.net",
+            "mailto:anna@localhost",
+            "mailto:",
+            "http://example.net",
+            "https://",
+        ] {
             assert!(!contact(text), "{text}");
         }
     }

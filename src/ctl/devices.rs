@@ -190,7 +190,10 @@ fn render(list: &DeviceList, now: i64) -> String {
             device.scopes.join(","),
             projects,
             format!("{} ago", between(device.last_seen, now)),
-            device.push.as_ref().map_or("no".to_owned(), |push| notified(push, now)),
+            device
+                .push
+                .as_ref()
+                .map_or("no".to_owned(), |push| notified(push, now)),
         ]);
     }
     out + &format!("{}\n", table.trim_fmt())

@@ -36,7 +36,11 @@ pub(super) fn push(config: &Config, db: Database, hub: &Hub) -> Ground {
         bus: hub.bus().clone(),
         devices: hub.devices().clone(),
         allow: AllowList::new(config.push.allow.iter().map(service)),
-        contact: config.push.contact.as_ref().map(|contact| contact.as_str().to_owned()),
+        contact: config
+            .push
+            .contact
+            .as_ref()
+            .map(|contact| contact.as_str().to_owned()),
     }
 }
 
@@ -44,7 +48,9 @@ fn service(service: &PushService) -> Service {
     match service {
         PushService::Host(host) => Service::Host(host.as_str().to_owned()),
         PushService::Below(host) => Service::Below(host.as_str().to_owned()),
-        PushService::Origin { https, host, port, .. } => Service::Origin {
+        PushService::Origin {
+            https, host, port, ..
+        } => Service::Origin {
             https: *https,
             host: match host.as_str() {
                 v6 if v6.contains(':') => format!("[{v6}]"),

@@ -91,7 +91,12 @@ mod tests {
 
     #[test]
     fn what_everybody_reaches_is_public() {
-        for text in ["142.250.1.95", "17.188.143.34", "2a00:1450:4001::5f", "64:ff9b::8efa:15f"] {
+        for text in [
+            "142.250.1.95",
+            "17.188.143.34",
+            "2a00:1450:4001::5f",
+            "64:ff9b::8efa:15f",
+        ] {
             assert!(is_public(text.parse().unwrap()), "{text}");
         }
     }

@@ -8,7 +8,10 @@ use tracing::warn;
 use crate::domain::{DeviceId, Id};
 use crate::sqlite::{Chapter, Database, SqliteError};
 
-use super::{record::Record, vapid::{Vapid, VapidError}};
+use super::{
+    record::Record,
+    vapid::{Vapid, VapidError},
+};
 
 /// The tables of this room.
 pub const CHAPTER: Chapter = Chapter {
@@ -50,7 +53,8 @@ impl Book {
     pub async fn all(&self) -> Result<HashMap<DeviceId, Record>, SqliteError> {
         let read = self.db.read(|db| {
             let mut statement = db.prepare("SELECT device, json FROM push_subscriptions")?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         });
         let read = read.await?.into_iter().filter_map(|(device, json)| {

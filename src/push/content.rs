@@ -116,9 +116,8 @@ mod tests {
     /// RFC 8291, section 5 and appendix A.
     #[test]
     fn the_example_of_the_standard_comes_out_as_it_stands_there() {
-        let ours: [u8; POINT] = bytes(
-            "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8",
-        );
+        let ours: [u8; POINT] =
+            bytes("BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8");
         let shared: [u8; 32] = bytes("kyrL1jIIOHEzg3sM2ZWRHDRB62YACZhhSlknJ672kSs");
         let text = b"When I grow up, I want to be a watermelon";
         let message = sealed(text, 0, &shared, &keys(), &ours, bytes("DGv6ra1nlYgDCS1FRnbzlw"));
@@ -132,7 +131,11 @@ mod tests {
     #[test]
     fn all_messages_are_of_one_length_and_no_two_are_alike() {
         let messages = [&b""[..], b"a", b"a", &[b'x'; INSIDE]].map(|text| seal(text, &keys()).unwrap());
-        assert!(messages.iter().all(|message| message.len() == 21 + POINT + INSIDE + 17));
+        assert!(
+            messages
+                .iter()
+                .all(|message| message.len() == 21 + POINT + INSIDE + 17)
+        );
         assert_ne!(messages[1], messages[2]);
         assert!(seal(&[0; INSIDE + 1], &keys()).is_err());
     }

@@ -124,7 +124,15 @@ mod tests {
     fn only_who_is_looking_is_not_told() {
         let phone = device("view,mail", &[]);
         let judge = |news: &News, looks| verdict(news, &phone, Kinds::default(), looks);
-        for news in [asks(), over(), mail(None), News::Failed { about: about(), why: None }] {
+        for news in [
+            asks(),
+            over(),
+            mail(None),
+            News::Failed {
+                about: about(),
+                why: None,
+            },
+        ] {
             assert_eq!(judge(&news, false), Verdict::Tell, "{news:?}");
             assert_eq!(judge(&news, true), Verdict::Sees, "{news:?}");
         }
@@ -135,7 +143,10 @@ mod tests {
     fn nobody_hears_of_what_he_may_not_see() {
         let kinds = Kinds::default();
         assert_eq!(verdict(&asks(), &device("mail", &[]), kinds, false), Verdict::Not);
-        assert_eq!(verdict(&mail(None), &device("view", &[]), kinds, false), Verdict::Not);
+        assert_eq!(
+            verdict(&mail(None), &device("view", &[]), kinds, false),
+            Verdict::Not
+        );
         assert_eq!(
             verdict(&asks(), &device("view,mail", &["p2"]), kinds, false),
             Verdict::Not
@@ -174,11 +185,7 @@ mod tests {
             about: about(),
             why: None,
         };
-        let told = after_sleep(
-            vec![asks(), failed(), over(), failed(), mail(None)],
-            from,
-            until,
-        );
+        let told = after_sleep(vec![asks(), failed(), over(), failed(), mail(None)], from, until);
         assert_eq!(
             told,
             [

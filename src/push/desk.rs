@@ -170,11 +170,22 @@ impl Push {
         wish.subscription.keys.read().ok_or(PushError::Keys)?;
         let service = endpoint.authority();
         let reachable = origin.filter(|origin| origin.starts_with("https://"));
-        let contact = self.shared.contact.as_deref().or(reachable).unwrap_or(NOBODY).to_owned();
+        let contact = self
+            .shared
+            .contact
+            .as_deref()
+            .or(reachable)
+            .unwrap_or(NOBODY)
+            .to_owned();
         let (shown, written) = {
             let mut records = self.shared.records();
             // The same browser, paired anew: it is not to be told everything twice.
-            let same = |other: &Record| other.to.as_ref().is_some_and(|to| to.endpoint == wish.subscription.endpoint);
+            let same = |other: &Record| {
+                other
+                    .to
+                    .as_ref()
+                    .is_some_and(|to| to.endpoint == wish.subscription.endpoint)
+            };
             let twins: Vec<DeviceId> = records
                 .iter()
                 .filter(|(id, other)| *id != device && same(other))
@@ -226,7 +237,11 @@ impl Push {
     /// # Errors
     /// When this device gets none, or too much is waiting.
     pub async fn test(&self, device: &DeviceId) -> Result<Last, PushError> {
-        let subscribed = self.shared.records().get(device).is_some_and(|record| record.to.is_some());
+        let subscribed = self
+            .shared
+            .records()
+            .get(device)
+            .is_some_and(|record| record.to.is_some());
         if !subscribed {
             return Err(PushError::NotSubscribed);
         }

@@ -75,7 +75,13 @@ impl AllowList {
         let host = authority.host().to_ascii_lowercase();
         let port = match authority.as_str()[authority.host().len()..].strip_prefix(':') {
             Some(port) => port.parse().map_err(|_| NotAllowed::Form)?,
-            None => if https { 443 } else { 80 },
+            None => {
+                if https {
+                    443
+                } else {
+                    80
+                }
+            }
         };
         let mut endpoint = Endpoint {
             uri,
@@ -216,7 +222,9 @@ mod tests {
 
     #[test]
     fn an_address_is_not_shown_whole() {
-        let endpoint = list().admit("https://fcm.googleapis.com/fcm/send/secret").unwrap();
+        let endpoint = list()
+            .admit("https://fcm.googleapis.com/fcm/send/secret")
+            .unwrap();
         assert!(!format!("{endpoint:?}").contains("secret"));
         assert_eq!(endpoint.origin(), "https://fcm.googleapis.com");
         assert_eq!(endpoint.target(), "/fcm/send/secret");

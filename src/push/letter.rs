@@ -286,7 +286,9 @@ mod tests {
                 project: Some(long.clone()),
                 sender: Some(long.clone()),
             };
-            let bytes = Payload::new(&news, &labels, Privacy::Preview, 1, Millis(i64::MAX)).bytes().unwrap();
+            let bytes = Payload::new(&news, &labels, Privacy::Preview, 1, Millis(i64::MAX))
+                .bytes()
+                .unwrap();
             assert!(bytes.len() <= INSIDE, "{} bytes of {text:?}", bytes.len());
             serde_json::from_slice::<Value>(&bytes).unwrap();
         }

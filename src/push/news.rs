@@ -77,7 +77,10 @@ impl News {
         Some(Self::Asks {
             request: head.open_request()?.clone(),
             about: About::of(head),
-            message: head.needs_input.value().and_then(|needs| needs.message.value().cloned()),
+            message: head
+                .needs_input
+                .value()
+                .and_then(|needs| needs.message.value().cloned()),
         })
     }
 
@@ -89,7 +92,11 @@ impl News {
             .or_else(|| {
                 let needs = head.needs_input.value()?;
                 let same = needs.request_id.as_ref() == Some(request);
-                needs.answered_by.as_ref().filter(|_| same).map(|by| by.name.clone())
+                needs
+                    .answered_by
+                    .as_ref()
+                    .filter(|_| same)
+                    .map(|by| by.name.clone())
             });
         Self::Over {
             about: About::of(head),

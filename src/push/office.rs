@@ -144,7 +144,9 @@ impl Office {
 
     fn events(&mut self, batch: &[Delivery]) {
         for delivery in batch {
-            let Delivery::Event(published) = delivery else { continue };
+            let Delivery::Event(published) = delivery else {
+                continue;
+            };
             if let Some((session, project)) = questioned(&published.event) {
                 self.look_at(&session, &project);
             }
@@ -216,7 +218,10 @@ impl Office {
             .filter_map(|head| Some((head.id.clone(), head.open_request()?.clone())));
         self.desk.change(id, |record| {
             for (session, request) in open {
-                let known = record.told.get(&session).is_some_and(|told| told.request == request);
+                let known = record
+                    .told
+                    .get(&session)
+                    .is_some_and(|told| told.request == request);
                 if !known {
                     let how = How::Not;
                     record.note(session, Told { request, at, how });
@@ -230,7 +235,10 @@ impl Office {
         let (view, now) = (self.app.view(), self.app.now());
         let told: Vec<SessionId> = {
             let records = self.desk.records();
-            records.values().flat_map(|record| record.told.keys().cloned()).collect()
+            records
+                .values()
+                .flat_map(|record| record.told.keys().cloned())
+                .collect()
         };
         for session in told {
             match view.session_head(&session) {
@@ -299,10 +307,15 @@ impl Office {
         let waiting = self.out.get(device).and_then(|out| out.question(session));
         let collected = || {
             let settling = self.settling.as_ref()?;
-            settling.news.get(device)?.iter().rev().find_map(|news| match news {
-                News::Asks { about, request, .. } if about.session == *session => Some(request),
-                _ => None,
-            })
+            settling
+                .news
+                .get(device)?
+                .iter()
+                .rev()
+                .find_map(|news| match news {
+                    News::Asks { about, request, .. } if about.session == *session => Some(request),
+                    _ => None,
+                })
         };
         match waiting.or_else(collected) {
             Some(request) => Some(pushed(request.clone())),
@@ -376,7 +389,10 @@ impl Office {
     fn due(&self) -> Option<Instant> {
         let letters = self.out.values().filter_map(Outbox::due);
         let settling = self.settling.as_ref().map(|settling| settling.over);
-        letters.chain(self.leaving.values().copied()).chain(settling).min()
+        letters
+            .chain(self.leaving.values().copied())
+            .chain(settling)
+            .min()
     }
 
     fn what_is_over(&mut self) {
@@ -411,11 +427,16 @@ impl Office {
         if self.desk.watching.is_looking(id) {
             return; // it is back, and shows how things stand
         }
-        let Some(device) = self.devices.device(id) else { return };
+        let Some(device) = self.devices.device(id) else {
+            return;
+        };
         let now = self.app.now();
         let young = |at: Millis| now.0.saturating_sub(at.0) < THOUGHT_SEEN;
         let unsure = self.desk.change(id, |record| {
-            let unsure = record.told.iter().filter(|(_, told)| told.how == How::Not && young(told.at));
+            let unsure = record
+                .told
+                .iter()
+                .filter(|(_, told)| told.how == How::Not && young(told.at));
             let unsure: Vec<SessionId> = unsure.map(|(session, _)| session.clone()).collect();
             for session in &unsure {
                 record.told.remove(session);
@@ -450,7 +471,9 @@ impl Office {
 
     /// Asks once more whether this may and should be said, and sends it off.
     fn carry(&mut self, id: &DeviceId, mut letter: Letter, now: Instant) {
-        let Some(device) = self.devices.device(id) else { return };
+        let Some(device) = self.devices.device(id) else {
+            return;
+        };
         if letter.until <= now {
             self.note_outcome(id, &mut letter, "expired", None);
             return;
@@ -569,7 +592,10 @@ impl Office {
                 self.drop_device(&id);
                 info!(device = %id, why, "the push service knows this device no more");
                 self.note_outcome(&id, &mut letter, "gone", Some(why));
-                let (at, reason) = (self.app.now(), "the push service does not know this phone any more");
+                let (at, reason) = (
+                    self.app.now(),
+                    "the push service does not know this phone any more",
+                );
                 self.desk.change(&id, |record| record.stop(at, reason));
             }
             Outcome::Refused(why) => {
@@ -627,7 +653,9 @@ fn questioned(event: &Event) -> Option<(SessionId, ProjectId)> {
         | Event::NotifySessionCompleted(session) => {
             Some((session.head.id.clone(), session.head.project_id.clone()))
         }
-        Event::SessionInputAnswered { answered, project } => Some((answered.session_id.clone(), project.clone())),
+        Event::SessionInputAnswered { answered, project } => {
+            Some((answered.session_id.clone(), project.clone()))
+        }
         Event::SessionDeleted { id, project } => Some((id.clone(), project.clone())),
         _ => None,
     }

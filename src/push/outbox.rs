@@ -174,9 +174,15 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.put(letter(asks("s", "r1")));
         outbox.put(letter(asks("t", "r2")));
-        outbox.put(letter(News::Failed { about: about("s"), why: None }));
+        outbox.put(letter(News::Failed {
+            about: about("s"),
+            why: None,
+        }));
         let now = Instant::now();
-        assert_eq!(outbox.question(&Id::parse("t").unwrap()), Some(&Id::parse("r2").unwrap()));
+        assert_eq!(
+            outbox.question(&Id::parse("t").unwrap()),
+            Some(&Id::parse("r2").unwrap())
+        );
         assert!(outbox.question(&Id::parse("s").unwrap()).is_none());
         assert!(matches!(outbox.next(now).unwrap().news, News::Asks { .. }));
         assert!(matches!(outbox.next(now).unwrap().news, News::Failed { .. }));
@@ -189,9 +195,15 @@ mod tests {
         outbox.put(letter(asks("s", "r")));
         outbox.put(letter(over("s")));
         assert!(outbox.is_idle());
-        outbox.put(Letter { tried: true, ..letter(asks("s", "r")) });
+        outbox.put(Letter {
+            tried: true,
+            ..letter(asks("s", "r"))
+        });
         outbox.put(letter(over("s")));
-        assert!(matches!(outbox.next(Instant::now()).unwrap().news, News::Over { .. }));
+        assert!(matches!(
+            outbox.next(Instant::now()).unwrap().news,
+            News::Over { .. }
+        ));
     }
 
     #[tokio::test]
@@ -214,7 +226,10 @@ mod tests {
         }
         assert_eq!(pauses, [2, 8, 30, 120, 600, 600]);
         let now = Instant::now();
-        assert_eq!((outbox.failed(Some(Duration::from_secs(7)), now) - now).as_secs(), 7);
+        assert_eq!(
+            (outbox.failed(Some(Duration::from_secs(7)), now) - now).as_secs(),
+            7
+        );
         outbox.put(letter(News::Test));
         assert!(outbox.next(now).is_none());
         assert_eq!(outbox.due(), Some(now + Duration::from_secs(7)));

@@ -112,14 +112,19 @@ async fn exchange(parcel: Parcel) -> Result<Answer, Outcome> {
         .map_err(|error| Outcome::Refused(error.to_string()))?;
     let stream = connect(to).await?;
     if !to.is_https() {
-        return talk(TokioIo::new(stream), request).await.map_err(|error| unreachable(&error));
+        return talk(TokioIo::new(stream), request)
+            .await
+            .map_err(|error| unreachable(&error));
     }
-    let name = ServerName::try_from(to.host().to_owned()).map_err(|error| Outcome::Refused(error.to_string()))?;
+    let name =
+        ServerName::try_from(to.host().to_owned()).map_err(|error| Outcome::Refused(error.to_string()))?;
     let stream = TlsConnector::from(tls()?)
         .connect(name, stream)
         .await
         .map_err(|error| unreachable(&error))?;
-    talk(TokioIo::new(stream), request).await.map_err(|error| unreachable(&error))
+    talk(TokioIo::new(stream), request)
+        .await
+        .map_err(|error| unreachable(&error))
 }
 
 /// To an address of the public internet, whatever the name says, unless the owner of this machine named this very place.
@@ -193,13 +198,29 @@ fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_name_that_leads_near_is_not_followed_there() {
+        use super::super::endpoint::{AllowList, Service};
+        for host in ["127.0.0.1", "[::1]", "169.254.169.254", "localhost"] {
+            let list = AllowList::new([Service::Host(host.into())]);
+            let to = list.admit(&format!("https://{host}/")).unwrap();
+            let refused = connect(&to).await.unwrap_err();
+            assert!(matches!(refused, Outcome::Refused(_)), "{host}: {refused:?}");
+        }
+    }
+
     fn judged(status: u16, retry_after: Option<&str>) -> Outcome {
         let mut headers = HeaderMap::new();
         if let Some(text) = retry_after {
             headers.insert(header::RETRY_AFTER, text.parse().unwrap());
         }
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
-        judge(StatusCode::from_u16(status).unwrap(), &headers, b"{\"reason\":\"x\"}", now)
+        judge(
+            StatusCode::from_u16(status).unwrap(),
+            &headers,
+            b"{\"reason\":\"x\"}",
+            now,
+        )
     }
 
     #[test]
@@ -211,7 +232,10 @@ mod tests {
             assert!(matches!(judged(status, None), Outcome::Refused(_)), "{status}");
         }
         for status in [429, 500, 502, 503] {
-            assert!(matches!(judged(status, None), Outcome::Later(None, _)), "{status}");
+            assert!(
+                matches!(judged(status, None), Outcome::Later(None, _)),
+                "{status}"
+            );
         }
     }
 
@@ -222,7 +246,10 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(waits("7"), Some(Duration::from_secs(7)));
-        assert_eq!(waits("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(7)));
+        assert_eq!(
+            waits("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Some(Duration::from_secs(7))
+        );
         assert_eq!(waits("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(waits("soon"), None);
     }

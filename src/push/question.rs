@@ -75,7 +75,11 @@ mod tests {
         let (one, two) = (request("req_1"), request("req_2"));
         assert_eq!(step(Some(&one), None), Step::Ask);
         for how in [How::Pushed, How::Not] {
-            assert_eq!(step(Some(&one), Some(&told("req_1", how))), Step::Rest, "said twice");
+            assert_eq!(
+                step(Some(&one), Some(&told("req_1", how))),
+                Step::Rest,
+                "said twice"
+            );
             assert_eq!(step(Some(&two), Some(&told("req_1", how))), Step::Ask);
         }
     }

@@ -141,7 +141,9 @@ impl Record {
         self.told.insert(session, told);
         while self.told.len() > REMEMBERED {
             let oldest = self.told.iter().min_by_key(|(_, told)| told.at);
-            let Some(oldest) = oldest.map(|(session, _)| session.clone()) else { return };
+            let Some(oldest) = oldest.map(|(session, _)| session.clone()) else {
+                return;
+            };
             self.told.remove(&oldest);
         }
     }

@@ -19,7 +19,9 @@ const GOOD_FOR: i64 = 12 * 3600;
 #[derive(Debug, Error)]
 pub enum VapidError {
     /// What is kept is none.
-    #[error("the key for notifications in the store is damaged; restore a backup, or delete it with all subscriptions: DELETE FROM push_key; DELETE FROM push_subscriptions")]
+    #[error(
+        "the key for notifications in the store is damaged; restore a backup, or delete it with all subscriptions: DELETE FROM push_key; DELETE FROM push_subscriptions"
+    )]
     Broken,
     /// None can be made.
     #[error("there is no randomness to make a key for notifications from")]

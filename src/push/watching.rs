@@ -70,7 +70,9 @@ impl Watching {
             *state.looking.entry(device.clone()).or_default() += 1;
             return;
         }
-        let Some(count) = state.looking.get_mut(device) else { return };
+        let Some(count) = state.looking.get_mut(device) else {
+            return;
+        };
         *count -= 1;
         if *count > 0 {
             return;

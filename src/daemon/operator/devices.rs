@@ -2,9 +2,7 @@
 
 use tokio::sync::{broadcast::error::RecvError, mpsc};
 
-use crate::access::{
-    ChangeError, CodeId, CodeWatch, Devices, Fate, Introduction, MintRefused, Minted, Pass,
-};
+use crate::access::{ChangeError, CodeId, CodeWatch, Devices, Fate, Introduction, MintRefused, Minted, Pass};
 use crate::control::protocol::{
     Problem, Warning,
     devices::{

@@ -68,8 +68,14 @@ async fn turn_off(
 /// Sends one, and says what came of it.
 async fn test(State(phone): State<Phone>, who: Who) -> Answer {
     let last = push(&phone)?.test(&who.0.id).await?;
-    let success = last.outcome == "accepted";
-    Ok(reply::ok(&json!({"success": success, "last": last})))
+    match last.outcome.as_str() {
+        "accepted" => Ok(reply::ok(&json!({"success": true, "last": last}))),
+        outcome => {
+            let why = last.detail.as_deref().unwrap_or(outcome);
+            let message = format!("The push service did not take it: {why}");
+            Err(Refused::new(StatusCode::CONFLICT, "push_failed", message))
+        }
+    }
 }
 
 async fn record(
