@@ -8,13 +8,14 @@
 # Ends with 1 if something is missing that could not be installed, and says what.
 set -u
 
-all="build redis clients promtool fuzz"
+all="build redis clients browser promtool fuzz"
 
 group() {
     case $1 in
         build) need cc build-essential - ;;
         redis) need redis-server redis-server redis ;;
         clients) need node nodejs node; need npm npm node; need python3 python3-venv python; clients ;;
+        browser) group clients; chromium ;; # driven by playwright-core, which downloads none of its own
         promtool) promtool_alone ;;
         fuzz) [ "$(uname -s)" != Linux ] || need c++ g++ - ;; # elsewhere fuzz/run.sh says that it is skipped
         *) echo "unknown group: $1 (there are: $all)" >&2; exit 64 ;;
@@ -34,6 +35,14 @@ need() {
     command -v "$1" >/dev/null 2>&1 && return 0
     echo "$1 is missing and could not be installed" >&2
     missing=1
+}
+
+# Debian's, or whatever Chromium or Chrome is there.
+chromium() {
+    for name in chromium chromium-browser google-chrome; do
+        command -v "$name" >/dev/null 2>&1 && return 0
+    done
+    need chromium chromium -
 }
 
 # What the socket tests drive, at the versions that are written down: into tests/clients/node_modules and target/.

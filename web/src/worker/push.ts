@@ -1,6 +1,7 @@
 /** Notifications: shown, replaced and taken back, and where a tap on one leads. */
 
 import { notice, type Pushed, read } from "../model/notice";
+import { badge } from "../net/badge";
 import { worker } from "./scope";
 
 /** What is kept with a notification. */
@@ -29,13 +30,19 @@ function parsed(data: PushMessageData | null): Pushed {
 /** One notification of each session: a newer word takes the place of the older one. Browsers want one to be shown for
  * every push, so what is over is said quietly, and goes as soon as there is another to be seen. */
 async function show(pushed: Pushed) {
-  await count(pushed.badge ?? 0);
+  await badge(pushed.badge ?? 0);
   const here = worker.registration;
   const [before] = await here.getNotifications({ tag: pushed.tag });
   const kept = before?.data as Kept | undefined;
   if (pushed.kind === "answered" && before && kept?.request !== undefined && kept.request !== pushed.request) {
     // It comes late: a newer question stands there.
-    await here.showNotification(before.title, { body: before.body, tag: before.tag, data: kept, silent: true, icon: ICON });
+    await here.showNotification(before.title, {
+      body: before.body,
+      tag: before.tag,
+      data: kept,
+      silent: true,
+      icon: ICON,
+    });
     return;
   }
   const said = notice(pushed);
@@ -46,7 +53,7 @@ async function show(pushed: Pushed) {
     tag: pushed.tag,
     data,
     icon: ICON,
-    badge: ICON,
+    badge: BADGE,
     silent: said.quiet,
     renotify: !said.quiet,
   };
@@ -58,16 +65,7 @@ async function show(pushed: Pushed) {
 }
 
 const ICON = "/icons/icon-192.png";
-
-/** The number on the icon: questions that are open. */
-async function count(open: number) {
-  try {
-    if (open > 0) await navigator.setAppBadge(open);
-    else await navigator.clearAppBadge();
-  } catch {
-    // Not everywhere there is such a number.
-  }
-}
+const BADGE = "/icons/badge-96.png";
 
 /** To the page that is open, else to a new one. The page reads the question anew: what the notification said may be over. */
 async function open(url: string) {
