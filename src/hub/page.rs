@@ -25,7 +25,7 @@ use super::{
     routes::{Routes, get},
 };
 
-/// What `npm run build` made of `web/`.
+/// What `npm run build` made of `web/`. A build for development reads it from there instead of holding it.
 #[derive(Embed)]
 #[folder = "web/dist/"]
 struct Built;

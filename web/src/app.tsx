@@ -29,7 +29,7 @@ export function App() {
   if (paired.value === false || at.screen === "pair" || truth.value.pairAgain) return <Pair />;
   const detail = detailOf(at);
   return (
-    <div class={detail ? "app has-detail" : "app"}>
+    <div class={detail ? "app has-detail" : isWhole(at) ? "app is-whole" : "app"}>
       <Tabs at={at} waiting={waiting} />
       <main class="list" aria-label="List">
         {listOf(at)}
@@ -56,6 +56,11 @@ function listOf(at: Route) {
     default:
       return <Sessions />;
   }
+}
+
+/** True of what has nothing to be shown beside it. */
+function isWhole(at: Route): boolean {
+  return at.screen === "settings" || at.screen === "tasks";
 }
 
 function detailOf(at: Route) {

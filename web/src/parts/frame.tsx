@@ -43,13 +43,12 @@ export function Freshness() {
       ? "Nothing known yet"
       : live.value
         ? `Live, as of ${ago(now.value, now.value)}`
-        : `As of ${clock(asOf, now.value)}`;
+        : `As of ${clock(asOf, now.value)}, ${ago(asOf, now.value)}`;
   return (
     <div class={live.value ? "freshness" : "freshness is-old"}>
       <Icon name={live.value ? "check" : "clock"} size={16} />
       <span>{said}</span>
-      {!live.value && asOf !== null && <span class="soft">, {ago(asOf, now.value)}</span>}
-      <button type="button" class="link-button" onClick={() => void look()} disabled={busy}>
+            <button type="button" class="link-button" onClick={() => void look()} disabled={busy}>
         <Icon name="refresh" size={16} />
         {busy ? "Looking" : "Refresh"}
       </button>

@@ -2,7 +2,7 @@
 
 import { useEffect, useId, useState } from "preact/hooks";
 import { ago, clock, dayName, dayOf } from "../model/age";
-import { hasEnded, lastSign, stateOf } from "../model/attention";
+import { hasEnded, isWaiting, lastSign, stateOf } from "../model/attention";
 import { href } from "../model/route";
 import type { Entry, Session as Record } from "../model/wire";
 import { Composer } from "../parts/composer";
@@ -47,8 +47,8 @@ export function Session({ id, asked }: { id: string; asked: string | null }) {
       </Bar>
       <Scroll>
         <Trouble />
-        <About session={session} />
         <Question session={session} asked={asked} />
+        <About session={session} />
         {typed.slice(-3).map((item) => (
           <div class="card" key={item.id}>
             <Sent item={item} />
@@ -56,7 +56,7 @@ export function Session({ id, asked }: { id: string; asked: string | null }) {
         ))}
         <History id={id} entries={history?.entries ?? []} before={history?.before} />
       </Scroll>
-      {may("prompt") && !hasEnded(session) && (
+      {may("prompt") && !hasEnded(session) && !(isWaiting(session) && may("answer")) && (
         <Composer
           label="Type into its terminal"
           placeholder="Type into its terminal"

@@ -112,6 +112,7 @@ function Row({ session }: { session: Session }) {
   const project = world.value.projects[session.projectId]?.name;
   const more = state === "asks" ? firstLine(session.needsInput?.message ?? "") : whyFailed(session);
   const seen = lastSign(session);
+  const waits = state === "asks" ? (session.needsInput?.since ?? null) : null;
   return (
     <a
       class={`row is-${state}`}
@@ -122,8 +123,13 @@ function Row({ session }: { session: Session }) {
       <span class="row-main">
         <span class="row-head">
           <span class="row-name">{session.name || face?.name || session.id}</span>
-          <time class="row-age" title={`Last sign of life ${ago(seen, now.value)}`}>
-            {age(seen, now.value)}
+          <time
+            class="row-age"
+            title={
+              waits === null ? `Last sign of life ${ago(seen, now.value)}` : `Waits since ${ago(waits, now.value)}`
+            }
+          >
+            {waits === null ? age(seen, now.value) : `waits ${age(waits, now.value)}`}
           </time>
         </span>
         <span class="row-sub">
