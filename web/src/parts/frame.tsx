@@ -48,7 +48,7 @@ export function Freshness() {
     <div class={live.value ? "freshness" : "freshness is-old"}>
       <Icon name={live.value ? "check" : "clock"} size={16} />
       <span>{said}</span>
-            <button type="button" class="link-button" onClick={() => void look()} disabled={busy}>
+      <button type="button" class="link-button" onClick={() => void look()} disabled={busy}>
         <Icon name="refresh" size={16} />
         {busy ? "Looking" : "Refresh"}
       </button>
