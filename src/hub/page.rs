@@ -267,7 +267,11 @@ mod tests {
                 assert!(!text.contains("style="), "an inline style");
                 assert!(!text.contains("://"), "something from elsewhere");
                 scripts += text.matches("<script").count();
-                assert_eq!(text.matches(r#"<script type="module" crossorigin src="/assets/"#).count(), 1);
+                assert_eq!(
+                    text.matches(r#"<script type="module" crossorigin src="/assets/"#)
+                        .count(),
+                    1
+                );
             }
         }
         assert_eq!(scripts, 1, "one script, and it is a file of ours");
@@ -283,7 +287,10 @@ mod tests {
             of(pairing_manifest(Path("DEDHZ7CM".into())).await).await,
             of(manifest(None)).await,
         );
-        assert_eq!((&with["start_url"], &without["start_url"]), (&"/pair/DEDHZ7CM/".into(), &"/".into()));
+        assert_eq!(
+            (&with["start_url"], &without["start_url"]),
+            (&"/pair/DEDHZ7CM/".into(), &"/".into())
+        );
         assert_eq!((&with["id"], &with["scope"]), (&without["id"], &without["scope"]));
     }
 

@@ -23,9 +23,18 @@ async fn the_whole_chain_from_pairing_to_the_end() {
     phone.see("Trouble").await;
 
     // Another one asks, and waits for the answer.
-    let request = scene.asks(&keeper.session, "Which colour shall the door have?").await;
-    let path = format!("/api/sessions/{}/input?requestId={request}&timeout=120000", keeper.session);
-    let waiting = tokio::spawn(Ask::new("GET", path).within(Duration::from_secs(120)).to(hub.port()));
+    let request = scene
+        .asks(&keeper.session, "Which colour shall the door have?")
+        .await;
+    let path = format!(
+        "/api/sessions/{}/input?requestId={request}&timeout=120000",
+        keeper.session
+    );
+    let waiting = tokio::spawn(
+        Ask::new("GET", path)
+            .within(Duration::from_secs(120))
+            .to(hub.port()),
+    );
     phone.see("Needs you").await;
     phone.see("1 waits for you").await;
     phone.tap("Keeper").await;
@@ -56,10 +65,16 @@ async fn the_whole_chain_from_pairing_to_the_end() {
     })
     .await;
     assert_eq!(mail["body"]["message"], "Yes, tonight");
-    assert_eq!(mail["sender"]["device"]["name"], "iPhone of Anna", "and by whom is proved");
+    assert_eq!(
+        mail["sender"]["device"]["name"], "iPhone of Anna",
+        "and by whom is proved"
+    );
 
     // A new agent.
-    let members = hub.get(&format!("/api/team-members?projectId={project}")).await.expect(200);
+    let members = hub
+        .get(&format!("/api/team-members?projectId={project}"))
+        .await
+        .expect(200);
     let member = members[0]["name"].as_str().expect("a name").to_owned();
     phone.go("#/").await;
     phone.tap("Start").await;
@@ -69,9 +84,14 @@ async fn the_whole_chain_from_pairing_to_the_end() {
     phone.tap("Continue").await;
     phone.tap("Start").await;
     let spawned = eventually("a session was made", || async {
-        let sessions = hub.get(&format!("/api/sessions?projectId={project}")).await.expect(200);
+        let sessions = hub
+            .get(&format!("/api/sessions?projectId={project}"))
+            .await
+            .expect(200);
         let sessions = sessions.as_array().expect("a list").clone();
-        sessions.into_iter().find(|session| session["status"] == "spawning")
+        sessions
+            .into_iter()
+            .find(|session| session["status"] == "spawning")
     })
     .await;
     assert_eq!(spawned["taskIds"], json!([scene.task]));
@@ -83,7 +103,10 @@ async fn the_whole_chain_from_pairing_to_the_end() {
     phone.see("This device was revoked").await;
     assert!(phone.has("Pair this phone").await);
     let text = phone.text().await;
-    assert!(!text.contains("Keeper") && !text.contains("lamp"), "what it knew is gone: {text}");
+    assert!(
+        !text.contains("Keeper") && !text.contains("lamp"),
+        "what it knew is gone: {text}"
+    );
     assert_eq!(phone.token().await, "", "and what proved it");
 
     // And found.

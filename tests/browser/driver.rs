@@ -50,7 +50,10 @@ fn start() -> Driver {
     thread::spawn(move || {
         for line in output.lines().map_while(Result::ok) {
             let answer: Value = serde_json::from_str(&line).expect("JSON");
-            let asker = answered.lock().expect("not poisoned").remove(&answer["id"].as_u64().expect("an id"));
+            let asker = answered
+                .lock()
+                .expect("not poisoned")
+                .remove(&answer["id"].as_u64().expect("an id"));
             if let Some(asker) = asker {
                 let _gave_up = asker.send(answer);
             }
@@ -65,7 +68,11 @@ fn start() -> Driver {
 }
 
 fn chromium() -> &'static Path {
-    let places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    let places = [
+        "/usr/bin/chromium",
+        "/usr/bin/chromium-browser",
+        "/usr/bin/google-chrome",
+    ];
     let found = places.into_iter().map(Path::new).find(|path| path.exists());
     found.expect("chromium is installed: run tests/install-deps.sh browser")
 }
@@ -87,7 +94,10 @@ pub async fn ask(deed: &str, mut command: Value) -> Value {
         .unwrap_or_else(|_| panic!("the browser does not answer: {command}"))
         .expect("the browser runs");
     if let Some(error) = answer["error"].as_str() {
-        panic!("{error}\n--- on the screen ---\n{}", answer["screen"].as_str().unwrap_or_default());
+        panic!(
+            "{error}\n--- on the screen ---\n{}",
+            answer["screen"].as_str().unwrap_or_default()
+        );
     }
     answer["ok"].clone()
 }

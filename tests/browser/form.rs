@@ -17,21 +17,34 @@ async fn look(phone: &crate::scene::Phone, screen: &str, faults: &mut Vec<String
 #[tokio::test(flavor = "multi_thread")]
 async fn every_screen_is_for_every_hand_and_every_eye() {
     let scene = Scene::open().await;
-    let keeper = scene.session("Keeper of the very long name that fits no screen of any phone").await;
+    let keeper = scene
+        .session("Keeper of the very long name that fits no screen of any phone")
+        .await;
     let painter = scene.session("Painter").await;
     let asked = scene.asks(&painter, "Which ladder?").await;
     scene.answers(&painter, &asked, "The long one").await;
     let failed = format!("/api/sessions/{painter}");
-    scene.daemon.patch(&failed, json!({"status": "failed"})).await.expect(200);
     scene
-        .asks(&keeper, "Which colour? See https://example.net/a/very/long/address/that/goes/on/and/on/and/on")
+        .daemon
+        .patch(&failed, json!({"status": "failed"}))
+        .await
+        .expect(200);
+    scene
+        .asks(
+            &keeper,
+            "Which colour? See https://example.net/a/very/long/address/that/goes/on/and/on/and/on",
+        )
         .await;
     let mail = json!({
         "projectId": scene.project, "fromSessionId": keeper, "toSessionId": "human", "type": "query",
         "subject": "The lamp", "body": {"message": "It flickers."},
     });
     let mail = scene.daemon.post("/api/mail", mail).await.expect(201);
-    let thread = mail["threadId"].as_str().or_else(|| mail[0]["threadId"].as_str()).expect("a thread").to_owned();
+    let thread = mail["threadId"]
+        .as_str()
+        .or_else(|| mail[0]["threadId"].as_str())
+        .expect("a thread")
+        .to_owned();
 
     let mut faults = Vec::new();
     let phone = scene.phone().await;

@@ -43,21 +43,32 @@ async fn a_session_has_one_notification_which_is_replaced_and_taken_back() {
     let second = scene.asks(&keeper, "And which paint?").await;
     pushed(&mut scene, &phone).await;
     let tray = phone.tray(1).await;
-    assert_eq!(tray[0]["body"], "And which paint?\nLighthouse", "in place of the other");
+    assert_eq!(
+        tray[0]["body"], "And which paint?\nLighthouse",
+        "in place of the other"
+    );
 
     // The word that the first one is over comes late, and takes nothing away.
-    let late = json!({"kind": "answered", "tag": first["tag"], "session": keeper, "request": first["request"]});
+    let late =
+        json!({"kind": "answered", "tag": first["tag"], "session": keeper, "request": first["request"]});
     phone.push(&late).await;
     assert_eq!(phone.tray(1).await[0]["body"], "And which paint?\nLighthouse");
 
     scene.answers(&keeper, &second, "Oil").await;
     pushed(&mut scene, &phone).await;
     let tray = phone.tray(1).await;
-    assert_eq!((&tray[0]["title"], &tray[0]["silent"]), (&json!("Keeper"), &json!(true)));
+    assert_eq!(
+        (&tray[0]["title"], &tray[0]["silent"]),
+        (&json!("Keeper"), &json!(true))
+    );
 
     // As soon as there is another to be seen, what is over is gone.
     let path = format!("/api/sessions/{painter}");
-    scene.daemon.patch(&path, json!({"status": "failed"})).await.expect(200);
+    scene
+        .daemon
+        .patch(&path, json!({"status": "failed"}))
+        .await
+        .expect(200);
     pushed(&mut scene, &phone).await;
     assert_eq!(phone.tray(1).await[0]["title"], "Painter failed");
     phone.end().await;
@@ -70,13 +81,21 @@ async fn a_tap_leads_to_the_question_and_the_phone_that_looks_is_left_in_peace()
     let phone = away(&mut scene, json!({})).await;
     let request = scene.asks(&keeper, "Which colour?").await;
     let payload = pushed(&mut scene, &phone).await;
-    assert!(phone.tray(1).await[0]["body"] == "Lighthouse", "names, and no more");
+    assert!(
+        phone.tray(1).await[0]["body"] == "Lighthouse",
+        "names, and no more"
+    );
 
     phone.open("/").await;
     phone.see("Live, as of").await;
-    phone.tap_notification(payload["tag"].as_str().expect("a tag")).await;
+    phone
+        .tap_notification(payload["tag"].as_str().expect("a tag"))
+        .await;
     phone.see("Which colour?").await;
-    assert_eq!(phone.address().await, format!("/#/session/{keeper}?request={request}"));
+    assert_eq!(
+        phone.address().await,
+        format!("/#/session/{keeper}?request={request}")
+    );
     phone.tray(0).await;
 
     // The page is on the screen: another question is not pushed to it; what is asked for is.

@@ -27,7 +27,12 @@ async fn opening_a_link_redeems_nothing_and_a_code_can_be_typed() {
     typing.tap("Pair this phone").await;
     typing.see("code").await;
     let (head, tail) = code.split_at(4);
-    typing.write("Code", &format!(" {}-{} ", head.to_lowercase(), tail.to_lowercase())).await;
+    typing
+        .write(
+            "Code",
+            &format!(" {}-{} ", head.to_lowercase(), tail.to_lowercase()),
+        )
+        .await;
     typing.tap("Pair this phone").await;
     typing.see("Live, as of").await;
 
@@ -48,7 +53,11 @@ async fn a_spent_code_at_the_start_is_ignored_by_a_phone_that_is_paired() {
     let manifest = phone
         .run("fetch(document.querySelector('link[rel=manifest]').href).then((answer) => answer.json())")
         .await;
-    assert_eq!(manifest["start_url"], format!("/pair/{code}/"), "so that an app on the home screen can pair itself");
+    assert_eq!(
+        manifest["start_url"],
+        format!("/pair/{code}/"),
+        "so that an app on the home screen can pair itself"
+    );
     phone.tap("Pair this phone").await;
     phone.see("Painter").await;
     // The icon on the home screen starts there for ever.
@@ -76,7 +85,10 @@ async fn what_a_phone_may_not_do_is_not_there() {
         assert!(!guest.has(name).await, "{name}");
     }
     // What it may, changes under its eyes.
-    let widened = scene.daemon.ctl(&["devices", "scopes", "guest", "view,answer,mail"]).await;
+    let widened = scene
+        .daemon
+        .ctl(&["devices", "scopes", "guest", "view,answer,mail"])
+        .await;
     assert!(widened.status.success());
     guest.see("Your answer").await;
     guest.see("Write mail").await;

@@ -100,7 +100,10 @@ impl Scene {
         let agent = Agent { session, child, end };
         eventually("the agent is known to live", || async {
             let agents = self.daemon.get("/api/agents").await.json();
-            let ours = agents.as_array()?.iter().find(|known| known["sessionId"] == *agent.session)?;
+            let ours = agents
+                .as_array()?
+                .iter()
+                .find(|known| known["sessionId"] == *agent.session)?;
             (ours["verdict"] == "alive").then_some(())
         })
         .await;
@@ -118,9 +121,15 @@ impl Scene {
     pub async fn asks(&self, session: &str, message: &str) -> String {
         let path = format!("/api/sessions/{session}");
         let question = json!({"type": "needs_input", "message": message});
-        self.daemon.post(&format!("{path}/timeline"), question).await.expect(200);
+        self.daemon
+            .post(&format!("{path}/timeline"), question)
+            .await
+            .expect(200);
         let session = self.daemon.get(&path).await.expect(200);
-        session["needsInput"]["requestId"].as_str().expect("a name").to_owned()
+        session["needsInput"]["requestId"]
+            .as_str()
+            .expect("a name")
+            .to_owned()
     }
 
     /// Somebody at the computer answers.
@@ -132,7 +141,12 @@ impl Scene {
 
     /// The network between phones and the tunnel is there, or not.
     pub async fn line(&self, up: bool) {
-        let port: u16 = self.origin.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        let port: u16 = self
+            .origin
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok())
+            .expect("a port");
         ask("line", json!({"port": port, "up": up})).await;
     }
 
@@ -217,12 +231,17 @@ impl Phone {
     }
 
     pub async fn choose(&self, label: &str, option: &str) {
-        self.does("choose", json!({"label": label, "option": option})).await;
+        self.does("choose", json!({"label": label, "option": option}))
+            .await;
     }
 
     /// All that can be read.
     pub async fn text(&self) -> String {
-        self.does("text", json!({})).await.as_str().expect("a text").to_owned()
+        self.does("text", json!({}))
+            .await
+            .as_str()
+            .expect("a text")
+            .to_owned()
     }
 
     /// Whether there is a button, link or choice of this name.
@@ -231,7 +250,11 @@ impl Phone {
     }
 
     pub async fn address(&self) -> String {
-        self.does("address", json!({})).await.as_str().expect("a text").to_owned()
+        self.does("address", json!({}))
+            .await
+            .as_str()
+            .expect("a text")
+            .to_owned()
     }
 
     pub async fn run(&self, code: &str) -> Value {
@@ -253,7 +276,11 @@ impl Phone {
         for deed in ["axe", "small", "wide"] {
             let found = self.does(deed, json!({})).await;
             let found = found.as_array().expect("a list").clone();
-            faults.extend(found.iter().map(|fault| format!("{deed}: {}", fault.as_str().unwrap_or_default())));
+            faults.extend(
+                found
+                    .iter()
+                    .map(|fault| format!("{deed}: {}", fault.as_str().unwrap_or_default())),
+            );
         }
         faults
     }

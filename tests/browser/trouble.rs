@@ -4,7 +4,9 @@ use crate::scene::{ALL, Phone, Scene};
 
 /// How often a session of this name stands in the list.
 async fn rows(phone: &Phone, name: &str) -> u64 {
-    let code = format!("[...document.querySelectorAll('.row-name')].filter((row) => row.textContent === {name:?}).length");
+    let code = format!(
+        "[...document.querySelectorAll('.row-name')].filter((row) => row.textContent === {name:?}).length"
+    );
     phone.run(&code).await.as_u64().expect("a number")
 }
 
@@ -66,7 +68,10 @@ async fn a_hub_that_is_restarted_is_followed() {
     scene.session("Keeper").await;
     phone.see("Keeper").await;
     phone.see("Live, as of").await;
-    assert_eq!((rows(&phone, "Painter").await, rows(&phone, "Keeper").await), (1, 1));
+    assert_eq!(
+        (rows(&phone, "Painter").await, rows(&phone, "Keeper").await),
+        (1, 1)
+    );
     phone.end().await;
 }
 
@@ -85,6 +90,9 @@ async fn a_tunnel_that_is_down_is_another_thing_and_comes_back_too() {
     phone.see("Keeper").await;
     phone.see("Live, as of").await;
     phone.gone("The tunnel is down").await;
-    assert_eq!((rows(&phone, "Painter").await, rows(&phone, "Keeper").await), (1, 1));
+    assert_eq!(
+        (rows(&phone, "Painter").await, rows(&phone, "Keeper").await),
+        (1, 1)
+    );
     phone.end().await;
 }

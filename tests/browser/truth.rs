@@ -15,10 +15,26 @@ async fn of_two_phones_that_answer_at_once_one_is_heard_and_both_know_which() {
     tokio::join!(anna.tap("Send answer"), ben.tap("Send answer"));
     let record = scene.daemon.get(&format!("/api/sessions/{session}")).await;
     let _first = tokio::join!(anna.see("Answered by"), ben.see("Answered by"));
-    let record_now = scene.daemon.get(&format!("/api/sessions/{session}")).await.expect(200);
-    assert_eq!(record_now["answers"].as_array().map(Vec::len), Some(1), "{}", record.text());
-    let winner = record_now["answers"][0]["answeredBy"]["name"].as_str().expect("a name").to_owned();
-    let (first, second) = if winner == "Anna" { (&anna, &ben) } else { (&ben, &anna) };
+    let record_now = scene
+        .daemon
+        .get(&format!("/api/sessions/{session}"))
+        .await
+        .expect(200);
+    assert_eq!(
+        record_now["answers"].as_array().map(Vec::len),
+        Some(1),
+        "{}",
+        record.text()
+    );
+    let winner = record_now["answers"][0]["answeredBy"]["name"]
+        .as_str()
+        .expect("a name")
+        .to_owned();
+    let (first, second) = if winner == "Anna" {
+        (&anna, &ben)
+    } else {
+        (&ben, &anna)
+    };
     first.see("Answered by you").await;
     second.see(&format!("Answered by {winner}")).await;
     anna.end().await;
@@ -40,9 +56,18 @@ async fn an_old_notification_leads_to_the_question_that_is_open_now_and_answers_
     phone.write("Your answer", "Oil").await;
     phone.tap("Send answer").await;
     phone.see("Answered by you").await;
-    let record = scene.daemon.get(&format!("/api/sessions/{session}")).await.expect(200);
+    let record = scene
+        .daemon
+        .get(&format!("/api/sessions/{session}"))
+        .await
+        .expect(200);
     let answers = record["answers"].as_array().expect("a list").clone();
-    let said = |request: &str| answers.iter().find(|answer| answer["requestId"] == *request).cloned();
+    let said = |request: &str| {
+        answers
+            .iter()
+            .find(|answer| answer["requestId"] == *request)
+            .cloned()
+    };
     assert_eq!(said(&old).expect("an answer")["text"], "Blue");
     assert_eq!(said(&new).expect("an answer")["text"], "Oil");
     phone.end().await;
@@ -61,7 +86,11 @@ async fn a_question_that_changes_while_one_writes_is_not_answered_by_what_was_wr
     phone.see("The question changed while you wrote").await;
     phone.see("Shall I burn the rest?").await;
     phone.see("Blue").await;
-    let record = scene.daemon.get(&format!("/api/sessions/{session}")).await.expect(200);
+    let record = scene
+        .daemon
+        .get(&format!("/api/sessions/{session}"))
+        .await
+        .expect(200);
     assert_eq!(record["answers"].as_array().map(Vec::len), Some(1));
     phone.end().await;
 }

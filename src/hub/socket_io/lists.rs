@@ -51,7 +51,12 @@ pub struct Team {
 
 /// Who can be started in a project: its members that are at work.
 pub fn team(hub: &Hub, caller: &Caller, team: Team) -> Result<Value, Refusal> {
-    let unknown = || Refusal::new("not_found", format!("Project with id '{}' not found", team.project_id));
+    let unknown = || {
+        Refusal::new(
+            "not_found",
+            format!("Project with id '{}' not found", team.project_id),
+        )
+    };
     let project = ProjectId::parse(&team.project_id).map_err(|_| unknown())?;
     let reached = caller
         .device()

@@ -202,7 +202,8 @@ async fn snapshot(
     if caller.may(Scope::View, named) {
         let presence = presence(hub);
         let (caller, project) = (caller.clone(), project.clone());
-        let state = off_the_runtime(move || Ok(state_of(&*view, &caller, project.as_ref(), &presence))).await?;
+        let state =
+            off_the_runtime(move || Ok(state_of(&*view, &caller, project.as_ref(), &presence))).await?;
         answer.extend(state);
     }
     if caller.may(Scope::Mail, named) {
@@ -293,7 +294,12 @@ async fn mails(
     let human = SessionId::human();
     let mut projects: Vec<ProjectId> = match project {
         Some(project) => vec![project],
-        None => hub.app().projects().iter().map(|known| known.id.clone()).collect(),
+        None => hub
+            .app()
+            .projects()
+            .iter()
+            .map(|known| known.id.clone())
+            .collect(),
     };
     projects.retain(|project| caller.may(Scope::Mail, Some(project.as_str())));
     projects.truncate(PROJECTS);

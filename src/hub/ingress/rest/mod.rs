@@ -22,8 +22,7 @@ use serde_json::json;
 
 use crate::access::nonce::{Nonce, PROOF_HEADER};
 use crate::hub::{
-    page as the_page,
-    reply,
+    page as the_page, reply,
     routes::{Routes, get, post},
 };
 
