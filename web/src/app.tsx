@@ -23,7 +23,8 @@ export function App() {
   // Whoever uses a screen reader is told that another screen is there.
   const place = `${at.screen}/${"id" in at ? at.id : ""}`;
   useEffect(() => {
-    document.querySelector<HTMLElement>(".detail h1, .list h1")?.focus({ preventScroll: true });
+    const heading = document.querySelector<HTMLElement>(".has-detail .detail h1") ?? document.querySelector(".list h1");
+    (heading as HTMLElement | null)?.focus({ preventScroll: true });
   }, [place]);
   if (paired.value === null) return null;
   if (paired.value === false || at.screen === "pair" || truth.value.pairAgain) return <Pair />;
@@ -31,16 +32,19 @@ export function App() {
   return (
     <div class={detail ? "app has-detail" : isWhole(at) ? "app is-whole" : "app"}>
       <Tabs at={at} waiting={waiting} />
-      <main class="list" aria-label="List">
-        {listOf(at)}
+      <p class="visually-hidden" role="status">
+        {waiting === 0 ? "" : waiting === 1 ? "1 agent needs you" : `${waiting} agents need you`}
+      </p>
+      <main class="panes">
+        <div class="list">{listOf(at)}</div>
+        <div class="detail">
+          {detail ?? (
+            <Empty title="Nothing chosen">
+              {tabOf(at) === "mail" ? "Choose a conversation." : "Choose a session to see what it does."}
+            </Empty>
+          )}
+        </div>
       </main>
-      <section class="detail" aria-label="Detail">
-        {detail ?? (
-          <Empty title="Nothing chosen">
-            {tabOf(at) === "mail" ? "Choose a conversation." : "Choose a session to see what it does."}
-          </Empty>
-        )}
-      </section>
     </div>
   );
 }

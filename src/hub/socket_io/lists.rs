@@ -84,7 +84,13 @@ pub async fn thread(hub: &Hub, caller: &Caller, thread: Thread) -> Result<Value,
     may(caller, Scope::Mail, None)?;
     let unknown = || Refusal::new("not_found", format!("Mail with id '{}' not found", thread.id));
     let id = MailId::parse(&thread.id).map_err(|_| unknown())?;
-    let mut mails = hub.app().mail_thread(&id).await?;
+    let app = hub.app();
+    let mut mails = app.mail_thread(&id).await?;
+    if mails.is_empty() {
+        // Not the first of its conversation.
+        let mail = app.mail(&id).await?;
+        mails = app.mail_thread(&mail.thread_id).await?;
+    }
     mails.retain(|mail| caller.may(Scope::Mail, Some(mail.project_id.as_str())));
     if mails.is_empty() {
         return Err(unknown());

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ago, clock } from "../model/age";
 import { refresh } from "../state/socket";
-import { live, now, truth, world } from "../state/store";
+import { heard, live, now, truth, world } from "../state/store";
 import { Icon } from "./icon";
 
 export function Bar({
@@ -42,7 +42,7 @@ export function Freshness() {
     asOf === null
       ? "Nothing known yet"
       : live.value
-        ? `Live, as of ${ago(now.value, now.value)}`
+        ? `Live, as of ${ago(heard.value ?? asOf, now.value)}`
         : `As of ${clock(asOf, now.value)}, ${ago(asOf, now.value)}`;
   return (
     <div class={live.value ? "freshness" : "freshness is-old"}>

@@ -5,6 +5,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { ago, clock } from "../model/age";
 import { choices, isWaiting } from "../model/attention";
 import { howWords } from "../model/outbox";
+import { firstLine } from "../model/text";
 import type { Answerer, Session } from "../model/wire";
 import { last, send } from "../state/send";
 import { device, facts, may, now } from "../state/store";
@@ -30,7 +31,10 @@ export function Question({ session, asked }: { session: Session; asked: string |
   const unsettled = mine !== null && mine.fate.state !== "sent" ? mine : null;
   const aboutThis = mine?.what.verb === "session:reply-input" && mine.what.requestId === name;
   return (
-    <div aria-live="polite" class="question-place">
+    <div class="question-place">
+      <p class="visually-hidden" role="status">
+        {open ? `${askerOf(session)} needs you: ${firstLine(question?.message ?? "")}` : ""}
+      </p>
       {asked !== null && asked !== name && (
         <p class="notice">
           <Icon name="clock" size={18} />

@@ -191,7 +191,8 @@ const ACTIVE = new Set(["working", "idle", "spawning"]);
 /** A new mail. Whom it goes to is counted and named before it is sent. */
 export function Write({ to, project }: { to: string | null; project: string | null }) {
   const projects = Object.values(world.value.projects).sort((a, b) => a.name.localeCompare(b.name));
-  const [where, setWhere] = useState(project ?? projects[0]?.id ?? "");
+  const [chosen, setWhere] = useState(project);
+  const where = chosen ?? projects[0]?.id ?? "";
   const [whom, setWhom] = useState(to ? `session:${to}` : "");
   const [subject, setSubject] = useState("");
   const [message, setMessage] = useState("");

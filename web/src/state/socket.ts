@@ -105,6 +105,7 @@ function changed(said: { name?: string; scopes?: Scope[]; projects?: string[]; i
 }
 
 async function arrived() {
+  held = [];
   heard.value = Date.now();
   know({ connected: true, synced: false, probe: null, refusal: null });
   focus();
@@ -169,18 +170,28 @@ function take(event: HubEvent) {
   else world.value = { ...apply(world.peek(), event), asOf: Date.now() };
 }
 
-/** Asks for what was missed, as often as there is more; live events wait until it is there. `anew`: for everything. */
-export async function sync(anew = false): Promise<boolean> {
+let queue: Promise<unknown> = Promise.resolve();
+
+/** Asks for what was missed, or `anew` for everything; one after the other. True if everything is here then. */
+export function sync(anew = false): Promise<boolean> {
+  const next = queue.then(() => catchUp(anew));
+  queue = next;
+  return next;
+}
+
+/** As often as there is more; live events wait until it is there. */
+async function catchUp(anew: boolean): Promise<boolean> {
   const mine = socket;
-  held = [];
+  if (!mine?.connected) return false;
+  held ??= [];
   let cursor = anew ? null : world.peek().cursor;
   for (;;) {
     const since = cursor ? { epoch: cursor.epoch, since: cursor.seq } : {};
     const ack = await request<Snapshot | Missed>("state:sync", since);
-    if (mine !== socket || !mine?.connected) return false;
+    if (mine !== socket || !mine.connected) return false;
     if (!ack?.success) {
-      // Without it nothing can be trusted: from the beginning.
-      mine.disconnect().connect();
+      // Without it nothing can be trusted: from the beginning, but not at once, if the hub has said no.
+      setTimeout(() => mine === socket && mine.disconnect().connect(), ack ? 3_000 : 0);
       return false;
     }
     if (ack.reset) {
@@ -192,7 +203,7 @@ export async function sync(anew = false): Promise<boolean> {
     world.value = { ...told, cursor, asOf: Date.now() };
     if (!ack.more) break;
   }
-  const waiting: HubEvent[] = held ?? [];
+  const waiting = held ?? [];
   held = null;
   batch(() => {
     world.value = { ...waiting.reduce(apply, world.peek()), asOf: Date.now() };

@@ -19,7 +19,9 @@ export const now = signal(Date.now());
 export const route = signal<Route>(parse(location.hash));
 
 /** What this device may do; what it could the last time, until the hub says so. */
-export const scopes = signal<Scope[]>((remembered?.scopes as Scope[] | undefined) ?? []);
+export const scopes = signal<Scope[]>(
+  LOCAL ? ["view", "answer", "mail", "prompt", "spawn", "admin"] : ((remembered?.scopes as Scope[] | undefined) ?? []),
+);
 export const device = signal<Partial<Device> | null>(remembered ? { name: remembered.name } : null);
 export const hello = signal<Hello | null>(null);
 
