@@ -57,9 +57,17 @@ async fn all_projects_of_a_socket_are_those_that_its_device_may_see() {
     let state = wire.request("state:sync", json!({})).await;
     assert_eq!(state["sessions"][0]["id"], mine.session.as_str());
     for (verb, of_mine, of_other) in [
-        ("team:list", json!({"projectId": mine.project}), json!({"projectId": other.project})),
+        (
+            "team:list",
+            json!({"projectId": mine.project}),
+            json!({"projectId": other.project}),
+        ),
         ("mail:thread", json!({"id": mine.mail}), json!({"id": other.mail})),
-        ("session:timeline", json!({"sessionId": mine.session}), json!({"sessionId": other.session})),
+        (
+            "session:timeline",
+            json!({"sessionId": mine.session}),
+            json!({"sessionId": other.session}),
+        ),
     ] {
         assert_eq!(wire.request(verb, of_mine).await["success"], true, "{verb}");
         assert_eq!(wire.request(verb, of_other).await["code"], "not_found", "{verb}");

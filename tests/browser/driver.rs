@@ -19,6 +19,9 @@ use tokio::{sync::oneshot, time::timeout};
 
 use crate::harness::PATIENCE;
 
+/// The id of what nobody waits for.
+const NOBODY: u64 = 0;
+
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Value>>>>;
 
 struct Driver {
@@ -63,7 +66,7 @@ fn start() -> Driver {
     Driver {
         input: Mutex::new(input),
         waiting,
-        asked: AtomicU64::new(0),
+        asked: AtomicU64::new(NOBODY + 1),
     }
 }
 
@@ -104,7 +107,7 @@ pub async fn ask(deed: &str, mut command: Value) -> Value {
 
 /// The same without waiting for it.
 pub fn tell(deed: &str, phone: &str) {
-    say(&json!({"id": u64::MAX, "do": deed, "phone": phone}));
+    say(&json!({"id": NOBODY, "do": deed, "phone": phone}));
 }
 
 fn say(command: &Value) {

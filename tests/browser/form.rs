@@ -49,10 +49,11 @@ async fn every_screen_is_for_every_hand_and_every_eye() {
     let mut faults = Vec::new();
     let phone = scene.phone().await;
     phone.look(json!({"width": 320, "height": 640})).await;
+    // The way in is open from now on.
+    let code = scene.code(ALL).await;
     phone.open("/").await;
     phone.see("Pair this phone").await;
     look(&phone, "pair", &mut faults).await;
-    let code = scene.code(ALL).await;
     phone.write("Code", &code).await;
     phone.tap("Pair this phone").await;
     phone.see("Live, as of").await;

@@ -38,7 +38,7 @@ async fn opening_a_link_redeems_nothing_and_a_code_can_be_typed() {
 
     // Now it is spent, and says so to whoever comes late.
     looking.tap("Pair this phone").await;
-    looking.see("The code is wrong").await;
+    looking.see("this code was used already").await;
     looking.end().await;
     typing.end().await;
 }

@@ -112,7 +112,7 @@ impl Scene {
 
     /// A session without an agent that we know of.
     pub async fn session(&self, name: &str) -> String {
-        let session = json!({"projectId": self.project, "name": name, "status": "working"});
+        let session = json!({"projectId": self.project, "taskIds": [], "name": name, "status": "working"});
         let session = self.daemon.post("/api/sessions", session).await.expect(201);
         session["id"].as_str().expect("an id").to_owned()
     }
@@ -303,6 +303,19 @@ impl Phone {
             (tray.len() == count).then_some(tray)
         })
         .await
+    }
+
+    /// Waits until one notification is on the screen, and it has these fields.
+    pub async fn notified(&self, fields: &Value) {
+        let what = format!("{} shows {fields} and nothing else", self.id);
+        eventually(&what, || async {
+            let tray = self.does("tray", json!({})).await;
+            let fields = fields.as_object().expect("an object");
+            let fits = |shown: &Value| fields.iter().all(|(name, value)| shown[name] == *value);
+            let tray = tray.as_array().expect("a list");
+            (tray.len() == 1 && fits(&tray[0])).then_some(())
+        })
+        .await;
     }
 
     /// A finger on a notification.

@@ -112,9 +112,10 @@ const tooSmall = () => {
   for (const element of document.querySelectorAll("a[href], button, select, textarea, input, summary")) {
     const target = (element.matches("input[type=radio], input[type=checkbox]") && element.closest("label")) || element;
     if (element.disabled || element.matches("p a, .prose a, li > span a, dd a, .visually-hidden")) continue;
+    if (!target.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true })) continue;
     target.scrollIntoView({ block: "center" });
     const box = target.getBoundingClientRect();
-    if (box.width === 0 || box.height === 0 || getComputedStyle(target).visibility === "hidden") continue;
+    if (box.width === 0 || box.height === 0) continue;
     const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
     const hit = (dx, dy) => {
       const [px, py] = [x + dx, y + dy];

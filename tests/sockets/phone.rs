@@ -17,7 +17,10 @@ async fn without_a_project_it_is_told_what_is_missing() {
         (json!({"projectId": ""}), "projectId required"),
         (json!({"projects": "some"}), "projectId required"),
         (json!({"projects": ["p"]}), "projectId required"),
-        (json!({"projectId": "no-such", "projects": "all"}), "project not found"),
+        (
+            json!({"projectId": "no-such", "projects": "all"}),
+            "project not found",
+        ),
         (json!({"projectId": "no-such"}), "project not found"),
         (json!({"projectId": "../etc"}), "project not found"),
     ] {
@@ -146,11 +149,21 @@ async fn it_hears_of_every_project_by_one_socket_if_it_says_so_and_catches_up_on
     let all = json!({"projects": "all"});
     let mut phone = Client::connected(&scene.hub, "/mobile", all.clone()).await;
     let hello = phone.event("hello").await;
-    assert_eq!((&hello["projectId"], &hello["trial"]), (&json!(null), &json!(false)));
-    assert!(hello["build"].as_str().is_some_and(|build| !build.is_empty()), "{hello}");
+    assert_eq!(
+        (&hello["projectId"], &hello["trial"]),
+        (&json!(null), &json!(false))
+    );
+    assert!(
+        hello["build"].as_str().is_some_and(|build| !build.is_empty()),
+        "{hello}"
+    );
     let state = phone.request("state:sync", json!({})).await;
     let count = |name: &str| state[name].as_array().map(Vec::len);
-    assert_eq!((count("projects"), count("sessions")), (Some(2), Some(2)), "{state}");
+    assert_eq!(
+        (count("projects"), count("sessions")),
+        (Some(2), Some(2)),
+        "{state}"
+    );
     for id in [&scene.session, &elsewhere] {
         let entry = json!({"type": "progress", "message": id});
         let path = format!("/api/sessions/{id}/timeline");
@@ -186,7 +199,9 @@ async fn it_reads_a_conversation_with_its_texts_and_who_can_be_started() {
         .map(|mail| mail["body"]["message"].clone())
         .collect();
     assert_eq!(texts, ["the first or the second?", "the second"]);
-    let team = phone.request("team:list", json!({"projectId": scene.project})).await;
+    let team = phone
+        .request("team:list", json!({"projectId": scene.project}))
+        .await;
     assert!(!team["members"].as_array().expect("members").is_empty(), "{team}");
 }
 
