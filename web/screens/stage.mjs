@@ -179,7 +179,7 @@ export async function scene(stage) {
     stage.post("/api/team-members", { projectId, name, role, avatar, agentTool, identity: role });
   const ada = await member(atlas.id, "Ada", "Backend engineer", "🦉", "claude-code");
   const rex = await member(atlas.id, "Rex", "Reviewer", "🦖", "codex");
-  await member(site.id, "Mira", "Designer", "🦊", "claude-code");
+  const mira = await member(site.id, "Mira", "Designer", "🦊", "claude-code");
   const task = (projectId, title, description, status, priority = "medium") =>
     stage.post("/api/tasks", { projectId, title, description, priority }).then(async (made) => {
       if (status) await stage.patch(`/api/tasks/${made.id}`, { status });
@@ -197,20 +197,20 @@ export async function scene(stage) {
   await task(atlas.id, "Rate limits per customer", "", null);
   await task(atlas.id, "Upgrade the payment library", "Waits for their fix.", "blocked");
   const hero = await task(site.id, "New landing page", "", "in_progress");
-  const session = (projectId, name, status, taskIds, memberId, parent) =>
-    stage.post("/api/sessions", {
-      projectId,
-      name,
-      status,
-      taskIds,
-      ...(memberId ? { teamMemberId: memberId } : {}),
-      ...(parent ? { parentSessionId: parent } : {}),
-    });
-  const lead = await session(atlas.id, "Ledger migration", "working", [invoices.id], ada.id);
-  const review = await session(atlas.id, "Review of the ledger", "working", [invoices.id], rex.id, lead.id);
-  const hooks = await session(atlas.id, "Webhook retries", "working", [retry.id], ada.id, lead.id);
+  /** As the desktop starts one, so that it has the face of its member; then it is at work. */
+  const spawned = async (projectId, name, taskIds, memberId, parent) => {
+    const from = parent ? { spawnSource: "session", sessionId: parent } : { spawnSource: "ui" };
+    const wish = { projectId, taskIds, teamMemberIds: [memberId], sessionName: name, ...from };
+    const { sessionId } = await stage.post("/api/sessions/spawn", wish);
+    return stage.patch(`/api/sessions/${sessionId}`, { status: "working" });
+  };
+  const session = (projectId, name, status, taskIds) =>
+    stage.post("/api/sessions", { projectId, name, status, taskIds });
+  const lead = await spawned(atlas.id, "Ledger migration", [invoices.id], ada.id);
+  const review = await spawned(atlas.id, "Review of the ledger", [invoices.id], rex.id, lead.id);
+  const hooks = await spawned(atlas.id, "Webhook retries", [retry.id], ada.id, lead.id);
   const refunds = await session(atlas.id, "Refund audit", "working", [audit.id]);
-  const landing = await session(site.id, "Landing page", "working", [hero.id]);
+  const landing = await spawned(site.id, "Landing page", [hero.id], mira.id);
   const copy = await session(site.id, "Copy editing", "idle", [hero.id]);
   const crashed = await session(atlas.id, "Load test", "working", [retry.id]);
   await stage.say(lead.id, "progress", "Read the old ledger: 48,112 invoices, 3 currencies");

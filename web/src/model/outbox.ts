@@ -105,7 +105,7 @@ export function due(outbox: Outbox, now: number): Item[] {
   return aged(outbox, now).filter((item) => item.fate.state === "waiting");
 }
 
-/** What is kept when the page is closed. An answer that was under way is shown as not sent: nobody knows. */
+/** What is kept when the page is closed. Of an answer that was under way the session itself tells: answered, or open. */
 export function kept(outbox: Outbox): Outbox {
   return interrupted(outbox).filter((item) => isKept(item.what));
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { age, ago } from "./age";
+import { titleOf } from "./names";
 import { codeOf, href, parse, type Route, tabOf } from "./route";
 import { mail, session } from "./samples";
 import { groupedTasks, taskGroup, taskWord } from "./tasks";
@@ -113,6 +114,8 @@ describe("mail", () => {
 
   test("a text is found wherever the agent put it", () => {
     expect(bodyText({ message: "Hello" })).toBe("Hello");
+    expect(bodyText({ requestId: "r", text: "", choice: "yes" })).toBe("yes");
+    expect(bodyText({ text: "but slowly", choice: "yes" })).toBe("yes\nbut slowly");
     expect(bodyText({ summary: "Short", count: 3 })).toBe("Short");
     expect(bodyText({ done: true, count: 3, list: [1] })).toBe("done: true\ncount: 3");
     expect(bodyText(undefined)).toBe("");
@@ -144,4 +147,12 @@ test("tasks are found under headings, whatever their status is called", () => {
     ["done", ["c"]],
   ]);
   expect([taskGroup("whatever"), taskWord("in_progress"), taskWord("")]).toEqual(["open", "In progress", "Unknown"]);
+});
+
+test("a session that was only numbered is called by its task", () => {
+  const tasks = { task_1: { id: "task_1", title: "Rate limits" } as Task };
+  const numbered = session("s", { name: "Execute for task_1", taskIds: ["task_1"] });
+  expect([titleOf(numbered, tasks), titleOf(numbered, {})]).toEqual(["Rate limits", "Execute for task_1"]);
+  expect(titleOf(session("s", { name: "Mine", taskIds: ["task_1"] }), tasks)).toBe("Mine");
+  expect(titleOf(session("s", { name: "" }), {})).toBe("s");
 });

@@ -55,12 +55,14 @@ export function isUnread(thread: Thread, readAt: Record<string, number>): boolea
 /** What a mail says. Agents put its text where they like: the usual places first, then whatever text there is. */
 export function bodyText(body: Record<string, unknown> | undefined): string {
   if (!body) return "";
-  for (const key of ["message", "text", "content", "body", "summary"]) {
-    const value = body[key];
-    if (typeof value === "string" && value.trim()) return value;
-  }
+  // An answer that was mailed: what was chosen, and what was said to it.
+  const said = ["choice", "message", "text", "content", "body", "summary"]
+    .map((key) => body[key])
+    .filter((value): value is string => typeof value === "string" && value.trim() !== "");
+  const [first, second] = said;
+  if (first !== undefined) return body["choice"] === first && second !== undefined ? `${first}\n${second}` : first;
   return Object.entries(body)
-    .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value))
+    .filter(([, value]) => value !== "" && ["string", "number", "boolean"].includes(typeof value))
     .map(([key, value]) => `${key}: ${String(value)}`)
     .join("\n");
 }

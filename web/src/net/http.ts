@@ -48,5 +48,6 @@ export async function whyNot(local: boolean): Promise<{ probe: Probe; refusal: R
 /** An answer's own words, or that it had none. */
 export function wordsOf(answer: Answer): string {
   const message = answer.body?.["message"];
-  return typeof message === "string" ? message : `The hub did not answer as expected (${answer.status}).`;
+  if (typeof message === "string" && message) return message.slice(0, 1).toUpperCase() + message.slice(1);
+  return `The hub did not answer as expected (${answer.status}).`;
 }

@@ -8,7 +8,7 @@ import { howWords } from "../model/outbox";
 import { firstLine } from "../model/text";
 import type { Answerer, Session } from "../model/wire";
 import { last, send } from "../state/send";
-import { device, facts, may, now } from "../state/store";
+import { called, device, facts, may, now } from "../state/store";
 import { Icon, StateIcon } from "./icon";
 import { Prose } from "./prose";
 import { Sent } from "./sent";
@@ -192,5 +192,5 @@ function nameOf(by: Answerer): string {
 }
 
 function askerOf(session: Session): string {
-  return session.teamMembers[0]?.name || session.name || "An agent";
+  return session.teamMembers[0]?.name || called(session);
 }

@@ -13,14 +13,14 @@ import { Prose } from "../parts/prose";
 import { Sent } from "../parts/sent";
 import { conversation, markRead } from "../state/ask";
 import { send } from "../state/send";
-import { device, live, may, now, outbox, readAt, route, sessions, threads, world } from "../state/store";
+import { called, device, live, may, now, outbox, readAt, route, sessions, threads, world } from "../state/store";
 
 /** What a session is called. */
 function named(id: string | null): string {
   if (id === null) return "everybody";
   if (id === HUMAN) return "people";
   const session = world.value.sessions[id];
-  return session?.name || session?.teamMembers[0]?.name || id;
+  return session ? called(session) : id;
 }
 
 /** Who wrote it: proved, or only said. */
@@ -89,10 +89,12 @@ function Row({ thread }: { thread: Conversation }) {
           {unread && <span class="state-word is-asks">Unread</span>}
           <span class="row-subject">{thread.subject}</span>
         </span>
-        <span class="row-more">
-          {latest.fromSessionId === HUMAN ? `${authorOf(latest)}: ` : ""}
-          {firstLine(bodyText(latest.body)) || latest.subject}
-        </span>
+        {latest.body !== undefined && (
+          <span class="row-more">
+            {latest.fromSessionId === HUMAN ? `${authorOf(latest)}: ` : ""}
+            {firstLine(bodyText(latest.body))}
+          </span>
+        )}
       </span>
     </a>
   );
@@ -263,14 +265,14 @@ export function Write({ to, project }: { to: string | null; project: string | nu
             <optgroup label="One agent">
               {reachable.map((session) => (
                 <option key={session.id} value={`session:${session.id}`}>
-                  {session.name || session.id}
+                  {called(session)}
                 </option>
               ))}
             </optgroup>
             <optgroup label="Several">
               {leads(where, sessions.value).map((lead) => (
                 <option key={lead.id} value={`team:${lead.id}`}>
-                  The team of {lead.name || lead.id}
+                  The team of {called(lead)}
                 </option>
               ))}
               <option value="workers">My workers: all that people have started</option>
@@ -283,7 +285,7 @@ export function Write({ to, project }: { to: string | null; project: string | nu
               ? "Nobody chosen yet"
               : goes.length === 0
                 ? "Nobody would get it: nobody there is at work"
-                : `Goes to ${goes.length} ${goes.length === 1 ? "agent" : "agents"}: ${goes.map((one) => one.name || one.id).join(", ")}`}
+                : `Goes to ${goes.length} ${goes.length === 1 ? "agent" : "agents"}: ${goes.map(called).join(", ")}`}
           </p>
           <label class="field-label" for={`${id}-subject`}>
             Subject (optional)

@@ -11,8 +11,8 @@ import { Icon, StateChip } from "../parts/icon";
 import { Question } from "../parts/question";
 import { Sent } from "../parts/sent";
 import { timeline } from "../state/ask";
-import { send } from "../state/send";
-import { facts, live, may, now, outbox, sessions, world } from "../state/store";
+import { send, waitsForDesktop } from "../state/send";
+import { called, facts, live, may, now, outbox, sessions, world } from "../state/store";
 import { whyFailed } from "./sessions";
 
 export function Session({ id, asked }: { id: string; asked: string | null }) {
@@ -42,7 +42,7 @@ export function Session({ id, asked }: { id: string; asked: string | null }) {
   const typed = outbox.value.filter((item) => item.what.verb === "session:prompt" && item.what.sessionId === id);
   return (
     <>
-      <Bar title={session.name || id} back={back}>
+      <Bar title={called(session)} back={back}>
         <StateChip session={session} />
       </Bar>
       <Scroll>
@@ -85,6 +85,12 @@ function About({ session }: { session: Record }) {
           </span>
         </p>
       )}
+      {stateOf(session) === "starting" && waitsForDesktop(session.id) && (
+        <p class="card">
+          <Icon name="clock" size={20} />
+          <span>Queued: no desktop is connected that could open its terminal. It starts when one is.</span>
+        </p>
+      )}
       {stateOf(session) === "silent" && (
         <p class="card is-silent">
           <Icon name="warn" size={20} />
@@ -106,7 +112,7 @@ function About({ session }: { session: Record }) {
         </Fact>
         {parent && (
           <Fact name="Started by">
-            <a href={href({ screen: "session", id: parent.id, request: null })}>{parent.name || parent.id}</a>
+            <a href={href({ screen: "session", id: parent.id, request: null })}>{called(parent)}</a>
           </Fact>
         )}
         {children.length > 0 && (
@@ -114,7 +120,7 @@ function About({ session }: { session: Record }) {
             {children.map((child, n) => (
               <span key={child.id}>
                 {n > 0 && ", "}
-                <a href={href({ screen: "session", id: child.id, request: null })}>{child.name || child.id}</a>
+                <a href={href({ screen: "session", id: child.id, request: null })}>{called(child)}</a>
               </span>
             ))}
           </Fact>

@@ -8,7 +8,8 @@ import type { Session } from "../model/wire";
 import { Bar, Empty, Freshness, Scroll, Trouble } from "../parts/frame";
 import { Icon, StateIcon } from "../parts/icon";
 import { Sent } from "../parts/sent";
-import { facts, may, now, outbox, route, sessions, truth, world } from "../state/store";
+import { waitsForDesktop } from "../state/send";
+import { called, facts, may, now, outbox, route, sessions, truth, world } from "../state/store";
 
 const HEADINGS: Record<Group, string> = {
   you: "Needs you",
@@ -110,7 +111,7 @@ function Row({ session }: { session: Session }) {
   const current = route.value.screen === "session" && route.value.id === session.id;
   const face = session.teamMembers[0];
   const project = world.value.projects[session.projectId]?.name;
-  const more = state === "asks" ? firstLine(session.needsInput?.message ?? "") : whyFailed(session);
+  const more = moreOf(session);
   const seen = lastSign(session);
   const waits = state === "asks" ? (session.needsInput?.since ?? null) : null;
   return (
@@ -122,14 +123,14 @@ function Row({ session }: { session: Session }) {
       <StateIcon state={state} />
       <span class="row-main">
         <span class="row-head">
-          <span class="row-name">{session.name || face?.name || session.id}</span>
+          <span class="row-name">{called(session)}</span>
           <time
             class="row-age"
             title={
               waits === null ? `Last sign of life ${ago(seen, now.value)}` : `Waits since ${ago(waits, now.value)}`
             }
           >
-            {waits === null ? age(seen, now.value) : `waits ${age(waits, now.value)}`}
+            {waits === null ? age(seen, now.value) : waitWord(age(waits, now.value))}
           </time>
         </span>
         <span class="row-sub">
@@ -141,6 +142,22 @@ function Row({ session }: { session: Session }) {
       </span>
     </a>
   );
+}
+
+const waitWord = (age: string) => (age === "now" ? "just asked" : `waits ${age}`);
+
+/** What is worth a line of its own. */
+function moreOf(session: Session): string {
+  switch (stateOf(session)) {
+    case "asks":
+      return firstLine(session.needsInput?.message ?? "");
+    case "failed":
+      return whyFailed(session);
+    case "starting":
+      return waitsForDesktop(session.id) ? "No desktop is connected that could open its terminal." : "";
+    default:
+      return "";
+  }
 }
 
 export function whyFailed(session: Session): string {

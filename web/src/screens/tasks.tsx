@@ -8,7 +8,7 @@ import type { Task } from "../model/wire";
 import { Bar, Empty, Freshness, Scroll, Trouble } from "../parts/frame";
 import { Icon, StateChip } from "../parts/icon";
 import { Prose } from "../parts/prose";
-import { may, now, world } from "../state/store";
+import { called, may, now, world } from "../state/store";
 
 const HEADINGS: Record<TaskGroup, string> = { blocked: "Stuck", active: "In progress", open: "To do", done: "Done" };
 
@@ -86,7 +86,7 @@ function Row({ task }: { task: Task }) {
         {task.description ? <Prose text={task.description} /> : <p class="soft">No description.</p>}
         {at.map((session) => (
           <a key={session.id} class="inline-session" href={href({ screen: "session", id: session.id, request: null })}>
-            <StateChip session={session} /> {session.name || session.id}
+            <StateChip session={session} /> {called(session)}
           </a>
         ))}
         {may("spawn") && (

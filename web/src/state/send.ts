@@ -31,6 +31,14 @@ export function last(fits: (what: What) => boolean): Item | null {
   return outbox.value.findLast((item) => fits(item.what)) ?? null;
 }
 
+/** True of a session that was started from here while no desktop was there to open its terminal. */
+export function waitsForDesktop(sessionId: string): boolean {
+  return outbox.value.some(
+    ({ what, fate }) =>
+      what.verb === "session:spawn" && fate.state === "sent" && fate.session === sessionId && fate.desktops === 0,
+  );
+}
+
 let pumping = false;
 
 async function pump() {

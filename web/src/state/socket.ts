@@ -1,7 +1,7 @@
 /** The live connection: kept up, brought back as soon as there is a reason to, and brought up to date after each gap. */
 
 import { batch } from "@preact/signals";
-import { io, type Socket } from "socket.io-client";
+import type { Socket } from "socket.io-client";
 import { asRefusal, isOver } from "../model/link";
 import type { Ack, Hello, HubEvent, Missed, Scope, Snapshot } from "../model/wire";
 import { apply, NOTHING, reset, seen } from "../model/world";
@@ -9,7 +9,7 @@ import { LOCAL } from "../net/door";
 import { whyNot } from "../net/http";
 import { forgetAll, saveDevice } from "../net/keep";
 import { forget, token } from "../net/token";
-import { device, facts, heard, hello, know, now, paired, route, scopes, world } from "./store";
+import { device, facts, heard, hello, know, now, outbox, paired, route, scopes, world } from "./store";
 
 /** Two of the hub's pings: who heard nothing for so long has no connection, whatever the browser says. */
 const DEAF = 50_000;
@@ -50,6 +50,8 @@ export async function connect() {
   paired.value = LOCAL || half !== null;
   if (!paired.value) return;
   know({ refusal: null, downSince: Date.now() });
+  // Apart from the rest, so that what is known already is seen before it is read.
+  const { io } = await import("socket.io-client");
   socket?.removeAllListeners();
   socket?.disconnect();
   const made = io("/mobile", {
@@ -147,6 +149,7 @@ async function endHere() {
   await forget();
   batch(() => {
     world.value = NOTHING;
+    outbox.value = [];
     scopes.value = [];
     device.value = null;
     hello.value = null;
@@ -242,11 +245,21 @@ export async function wake() {
   const deaf = Date.now() - (heard.peek() ?? 0) > DEAF;
   if (socket.connected && !deaf) {
     focus();
-    const alive = await request("agents:list", {}, PROOF);
-    if (alive !== null || !socket.connected) return;
+    if (await lives()) return;
   }
   // Closed and opened anew: whoever slept cannot trust what the browser says of an old one.
   socket.disconnect().connect();
+}
+
+/** True if the connection answers, or is known to be gone: browsers tell of that late. */
+async function lives(): Promise<boolean> {
+  return (await request("agents:list", {}, PROOF)) !== null || !socket?.connected;
+}
+
+/** The phone says that it has no network: then the connection is not worth much. */
+async function doubt() {
+  know({ online: false });
+  if (socket?.connected && !(await lives())) socket.disconnect().connect();
 }
 
 /** A real look, because somebody asked for it. */
@@ -269,7 +282,7 @@ export function follow() {
     if (event.persisted) void wake();
   });
   window.addEventListener("online", () => void wake());
-  window.addEventListener("offline", () => know({ online: false }));
+  window.addEventListener("offline", () => void doubt());
   setInterval(() => {
     if (document.visibilityState !== "visible") return;
     now.value = Date.now();

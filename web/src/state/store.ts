@@ -2,10 +2,11 @@
 
 import { computed, signal } from "@preact/signals";
 import { truth as decide, type Facts } from "../model/link";
+import { titleOf } from "../model/names";
 import type { Outbox } from "../model/outbox";
 import { parse, type Route } from "../model/route";
 import { threads as gather, isUnread } from "../model/threads";
-import type { Device, Hello, Scope } from "../model/wire";
+import type { Device, Hello, Scope, Session } from "../model/wire";
 import type { World } from "../model/world";
 import { LOCAL } from "../net/door";
 import { loadDevice, loadOutbox, loadRead, loadWorld } from "../net/keep";
@@ -56,5 +57,8 @@ export const live = computed(() => truth.value.kind === "live");
 export const sessions = computed(() => Object.values(world.value.sessions));
 export const threads = computed(() => gather(world.value.mails));
 export const unread = computed(() => threads.value.filter((thread) => isUnread(thread, readAt.value)).length);
+
+/** What a session is called. */
+export const called = (session: Session) => titleOf(session, world.value.tasks);
 
 export const may = (scope: Scope) => scopes.value.includes(scope);
