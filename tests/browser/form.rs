@@ -3,15 +3,20 @@
 
 use serde_json::json;
 
-use crate::scene::{ALL, Scene};
+use crate::scene::{ALL, Phone, Scene};
 
-/// What is wrong on a screen, in both themes; and with letters of twice the size nothing sticks out.
-async fn look(phone: &crate::scene::Phone, screen: &str, faults: &mut Vec<String>) {
+/// What is wrong on a screen, in both themes, and with letters of twice the size.
+async fn look(phone: &Phone, screen: &str, faults: &mut Vec<String>) {
     for scheme in ["light", "dark"] {
         phone.look(json!({"scheme": scheme})).await;
         let found = phone.faults().await;
         faults.extend(found.iter().map(|fault| format!("{screen}, {scheme}: {fault}")));
     }
+    let letters = |size: &str| format!("document.documentElement.style.fontSize = {size:?}; null");
+    phone.run(&letters("200%")).await;
+    let found = phone.wide().await;
+    faults.extend(found.iter().map(|fault| format!("{screen}, large: {fault}")));
+    phone.run(&letters("")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,4 +81,38 @@ async fn every_screen_is_for_every_hand_and_every_eye() {
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     phone.end().await;
+}
+
+/// The watch over all stories, watched: a page that does what ours must not is found out.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_must_never_happen_would_be_seen() {
+    let scene = Scene::open().await;
+    scene.code(ALL).await;
+    let phone = scene.phone().await;
+    phone.open("/").await;
+    phone.see("Pair this phone").await;
+    let wrong = "new Promise((resolve) => { \
+                 let left = 3; const seen = () => { left -= 1; if (left === 0) resolve(null); }; \
+                 document.addEventListener('securitypolicyviolation', seen); \
+                 window.addEventListener('error', seen); \
+                 const script = document.createElement('script'); script.textContent = '1'; \
+                 document.head.append(script); \
+                 const image = new Image(); image.src = 'https://elsewhere.maestro.test/'; \
+                 document.body.append(image); \
+                 setTimeout(() => { throw new Error('of the page'); }, 0); })";
+    phone.run(wrong).await;
+    let small = "const small = document.createElement('a'); small.href = '#'; small.textContent = 'x'; \
+                 small.style.cssText = 'position: fixed; top: 100px; left: 100px; z-index: 9'; \
+                 document.body.append(small); const wide = document.createElement('div'); \
+                 wide.style.cssText = 'width: 4000px; height: 1px'; document.body.append(wide); \
+                 const mute = document.createElement('button'); document.body.append(mute); null";
+    phone.run(small).await;
+    let faults = phone.faults().await.join("\n");
+    for fault in ["axe: button-name", "small: a.", "wide: div."] {
+        assert!(faults.contains(fault), "{fault} in\n{faults}");
+    }
+    let problems = phone.end_with().await.to_string();
+    for problem in ["script-src", "img-src", "of the page"] {
+        assert!(problems.contains(problem), "{problem} in {problems}");
+    }
 }

@@ -285,6 +285,16 @@ impl Phone {
         faults
     }
 
+    /// What sticks out.
+    pub async fn wide(&self) -> Vec<String> {
+        let found = self.does("wide", json!({})).await;
+        let found = found.as_array().expect("a list").clone();
+        found
+            .iter()
+            .map(|fault| fault.as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
     pub async fn worker(&self) {
         self.does("worker", json!({})).await;
     }
@@ -345,10 +355,15 @@ impl Phone {
     }
 
     /// Put away. Nothing may have gone wrong that nobody saw.
-    pub async fn end(mut self) {
+    pub async fn end(self) {
+        let id = self.id.clone();
+        assert_eq!(self.end_with().await, json!([]), "on {id}");
+    }
+
+    /// Put away, with what went wrong.
+    pub async fn end_with(mut self) -> Value {
         self.done = true;
-        let problems = self.does("problems", json!({})).await;
-        assert_eq!(problems, json!([]), "on {}", self.id);
+        self.does("problems", json!({})).await
     }
 }
 

@@ -8,7 +8,10 @@ async fn at_home_the_page_comes_without_pairing_and_leaves_no_worker_behind() {
     let page = daemon.get("/").await;
     assert_eq!(page.status, 200);
     let text = page.text();
-    assert!(text.contains(r#"<meta name="maestro-door" content="local">"#), "{text}");
+    assert!(
+        text.contains(r#"<meta name="maestro-door" content="local">"#),
+        "{text}"
+    );
     let policy = page.header("content-security-policy").unwrap_or_default();
     assert!(
         policy.starts_with("default-src 'self'; connect-src 'self'; "),
@@ -31,7 +34,10 @@ async fn at_home_the_page_comes_without_pairing_and_leaves_no_worker_behind() {
             answer.header("cache-control"),
             Some("public, max-age=31536000, immutable")
         );
-        assert_eq!(answer.header("content-type"), Some("text/javascript; charset=utf-8"));
+        assert_eq!(
+            answer.header("content-type"),
+            Some("text/javascript; charset=utf-8")
+        );
     }
 }
 
@@ -41,6 +47,8 @@ async fn a_page_of_elsewhere_cannot_use_the_page_at_home() {
     let framed = daemon.get("/").await;
     let policy = framed.header("content-security-policy").unwrap_or_default();
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
-    let rebound = daemon.ask(Ask::new("GET", "/").header("host", "evil.example")).await;
+    let rebound = daemon
+        .ask(Ask::new("GET", "/").header("host", "evil.example"))
+        .await;
     assert_eq!(rebound.status, 421);
 }
