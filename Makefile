@@ -9,7 +9,7 @@ TIME ?= 600
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench fuzz page screens page-speed
+.PHONY: help run build test lint fmt bench compare fuzz page screens page-speed
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,7 @@ test: ## install what the tests need, and run everything that must hold
 	web/check.sh
 	$(CARGO) test --locked
 	fuzz/run.sh
+	sh tests/macos-check.sh
 
 lint: ## check format and lints only
 	$(CARGO) fmt --check
@@ -60,3 +61,6 @@ fuzz: ## search for inputs that break a parser, TIME seconds each: make fuzz TIM
 
 bench: ## measure what docs/BENCHMARKS.md records
 	$(CARGO) bench --locked --bench hub -- --write
+
+compare: build ## measure beside the Node server, and record it in docs/BENCHMARKS.md (about 20 minutes)
+	benches/compare/run.sh

@@ -8,7 +8,7 @@
 # Ends with 1 if something is missing that could not be installed, and says what.
 set -u
 
-all="build redis clients web browser promtool fuzz"
+all="build redis clients web browser promtool fuzz operator"
 
 group() {
     case $1 in
@@ -18,8 +18,10 @@ group() {
         web) need node nodejs node; need npm npm node ;; # web/check.sh brings the packages of web/package-lock.json
         chromium) chromium ;;
         browser) group clients; chromium ;; # driven by playwright-core, which downloads none of its own
+        compare) need wrk wrk wrk; need redis-cli redis-tools redis; need node nodejs node; need npm npm node; need python3 python3 python ;;
         promtool) promtool_alone ;;
         fuzz) [ "$(uname -s)" != Linux ] || need c++ g++ - ;; # elsewhere fuzz/run.sh says that it is skipped
+        operator) need ruby ruby -; need python3 python3 python; need bash bash - ;;
         *) echo "unknown group: $1 (there are: $all)" >&2; exit 64 ;;
     esac
 }
