@@ -270,7 +270,7 @@ impl Office {
             let told = self.told(&device.id, session);
             let news = match question::step(open.as_ref(), told.as_ref()) {
                 Step::Rest => continue,
-                Step::Ask => head.as_deref().and_then(News::question),
+                Step::Ask => head.as_ref().and_then(|head| News::question(head)),
                 Step::TakeBack(request) => {
                     self.desk.change(&device.id, |record| record.told.remove(session));
                     Some(match &head {
