@@ -29,7 +29,12 @@ window.addEventListener("hashchange", () => {
 function fitToKeyboard() {
   const seen = window.visualViewport;
   if (!seen) return;
-  const measure = () => document.documentElement.style.setProperty("--seen", `${seen.height}px`);
+  const measure = () => {
+    // Whoever enlarges the page by two fingers sees less of it, but it is as high as before.
+    document.documentElement.style.setProperty("--seen", `${Math.round(seen.height * seen.scale)}px`);
+    // An iPhone pushes the page up to make room for the keyboard; there is room already.
+    if (seen.scale === 1) window.scrollTo(0, 0);
+  };
   seen.addEventListener("resize", measure);
   measure();
 }
