@@ -10,6 +10,7 @@ import { token } from "./net/token";
 import { startSending } from "./state/send";
 import { connect, focus, follow, wake, whenSynced } from "./state/socket";
 import { hello, paired, route, world } from "./state/store";
+import { keepTray } from "./state/tray";
 import "./style/base.css";
 import "./style/frame.css";
 import "./style/rows.css";
@@ -28,7 +29,12 @@ window.addEventListener("hashchange", () => {
 function fitToKeyboard() {
   const seen = window.visualViewport;
   if (!seen) return;
-  const measure = () => document.documentElement.style.setProperty("--seen", `${seen.height}px`);
+  const measure = () => {
+    // Whoever enlarges the page by two fingers sees less of it, but it is as high as before.
+    document.documentElement.style.setProperty("--seen", `${Math.round(seen.height * seen.scale)}px`);
+    // An iPhone pushes the page up to make room for the keyboard; there is room already.
+    if (seen.scale === 1) window.scrollTo(0, 0);
+  };
   seen.addEventListener("resize", measure);
   measure();
 }
@@ -65,6 +71,7 @@ async function begin() {
   effect(() => void compare(hello.value?.build));
   const registration = await install();
   if (registration) {
+    keepTray();
     navigator.serviceWorker.addEventListener(
       "message",
       (event: MessageEvent<{ type?: string; url?: string } | null>) => {

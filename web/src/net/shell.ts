@@ -6,6 +6,8 @@ const TRIED = "maestro.build.tried";
 
 let waiting: ServiceWorker | null = null;
 let reloading = false;
+/** A new worker has taken over while somebody wrote. */
+let due = false;
 
 /** True while something is typed that a reload would lose. */
 function isWriting(): boolean {
@@ -33,7 +35,9 @@ export async function install(): Promise<ServiceWorkerRegistration | null> {
       });
     });
     if (registration.waiting && navigator.serviceWorker.controller) look();
-    document.addEventListener("focusout", () => setTimeout(takeUp, 300));
+    const later = () => setTimeout(() => (due ? reload() : takeUp()), 300);
+    document.addEventListener("focusout", later);
+    window.addEventListener("hashchange", later);
     return registration;
   } catch {
     return null; // The page works without; only notifications and starting offline do not.
@@ -46,7 +50,8 @@ function takeUp() {
 }
 
 function reload() {
-  if (reloading) return;
+  due = isWriting();
+  if (reloading || due) return;
   reloading = true;
   location.reload();
 }

@@ -1,12 +1,9 @@
 /** The end of a pairing, by this device itself, and its beginning. */
 
-import { batch } from "@preact/signals";
-import { NOTHING } from "../model/world";
 import { ask, wordsOf } from "../net/http";
-import { forgetAll } from "../net/keep";
-import { forget, remember } from "../net/token";
-import { close, connect } from "./socket";
-import { device, hello, know, outbox, paired, scopes, world } from "./store";
+import { remember } from "../net/token";
+import { connect, leave } from "./socket";
+import { know } from "./store";
 
 /** Signs out. Null if it is done, else why not. */
 export async function signOut(): Promise<string | null> {
@@ -16,18 +13,8 @@ export async function signOut(): Promise<string | null> {
   } catch {
     return "The hub cannot be reached, so it cannot be told. Try again, or revoke this device at home: maestroctl devices";
   }
-  close();
-  forgetAll();
-  await forget();
-  batch(() => {
-    world.value = NOTHING;
-    outbox.value = [];
-    scopes.value = [];
-    device.value = null;
-    hello.value = null;
-    paired.value = false;
-    know({ refusal: null, connected: false, synced: false });
-  });
+  await leave();
+  know({ refusal: null, connected: false, synced: false });
   location.hash = "#/pair";
   return null;
 }

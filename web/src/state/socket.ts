@@ -100,8 +100,8 @@ function changed(said: { name?: string; scopes?: Scope[]; projects?: string[]; i
     device.value = { ...device.peek(), ...said };
     if (said.scopes) scopes.value = said.scopes;
   });
-  const name = device.peek()?.name ?? "";
-  saveDevice({ name, scopes: scopes.peek(), trial: facts.peek().trial });
+  const { id = null, name = "" } = device.peek() ?? {};
+  saveDevice({ id, name, scopes: scopes.peek(), trial: facts.peek().trial });
   // Other scopes and projects are another world.
   if (facts.peek().synced && before.join() !== scopes.peek().join()) void sync(true);
 }
@@ -137,14 +137,15 @@ export function turnedAway(code: unknown) {
   if (!refusal) return;
   know({ refusal, connected: false, synced: false });
   if (isOver(refusal)) {
-    socket?.disconnect();
-    void endHere();
+    void leave();
   } else {
     setTimeout(() => socket?.connect(), 10_000);
   }
 }
 
-async function endHere() {
+/** Nothing of the hub stays on this device. */
+export async function leave() {
+  socket?.disconnect();
   forgetAll();
   await forget();
   batch(() => {
@@ -266,10 +267,6 @@ async function doubt() {
 export async function refresh(): Promise<void> {
   if (facts.peek().connected) await sync(true);
   else await wake();
-}
-
-export function close() {
-  socket?.disconnect();
 }
 
 /** Follows what the browser says of the page and the network. */
