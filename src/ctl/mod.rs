@@ -14,6 +14,7 @@ mod mail;
 mod paint;
 mod pair;
 mod qr;
+mod salvage;
 mod settings;
 mod status;
 mod streams;
@@ -31,7 +32,7 @@ use clap::{Parser, Subcommand};
 
 pub use exit::Exit;
 
-use crate::config::{Config, ConfigArgs, ConfigError, Env, Loaded, Sources};
+use crate::config::{Config, ConfigArgs, ConfigError, Loaded};
 use crate::control::client::ClientError;
 use crate::control::protocol::ChildAct;
 use crate::control::{LAST_STATUS, SOCKET};
@@ -133,21 +134,16 @@ pub struct Context {
 }
 
 impl Context {
-    /// Finds the daemon. A broken file must not keep an operator from asking a daemon that runs: it is passed over.
+    /// Finds the daemon. A broken file must not keep an operator from asking a daemon that runs.
     fn find(cli: &Cli) -> Self {
-        let loaded = Config::from_process(&ConfigArgs {
+        let args = ConfigArgs {
             config: cli.config.clone(),
             ..ConfigArgs::default()
-        });
-        let without_file = || {
-            Config::load(&Sources {
-                env: Env::from_process(),
-                ..Sources::default()
-            })
         };
+        let loaded = Config::from_process(&args);
         let config = match &loaded {
             Ok(loaded) => Some(loaded.config.clone()),
-            Err(_) => without_file().ok().map(|loaded| loaded.config),
+            Err(_) => salvage::places(&args),
         };
         // With a broken environment too nothing is found, which reads as "not running", and `doctor` says why.
         let place = |of: fn(&Config) -> PathBuf| config.as_ref().map(of).unwrap_or_default();

@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use crate::config::{Config, ConfigArgs, Loaded};
 use crate::service::{
+    activation::Activated,
     lock::{DirLock, LockError},
     logging::Logging,
     manager::Owner,
@@ -24,11 +25,13 @@ pub(super) struct Ground {
     pub signals: Signals,
     pub owner: Owner,
     pub notifier: Notifier,
+    /// Sockets that systemd opened for us.
+    pub activated: Vec<Activated>,
 }
 
 impl Ground {
     /// Reads the configuration, starts the log, hears signals from now on.
-    pub fn prepare(args: ConfigArgs) -> Result<Self, StartError> {
+    pub fn prepare(args: ConfigArgs, activated: Vec<Activated>) -> Result<Self, StartError> {
         let loaded = Config::from_process(&args)?;
         let logging = Logging::start(
             settings::log_format(&loaded.config),
@@ -45,6 +48,7 @@ impl Ground {
             signals,
             owner: Owner::detect(),
             notifier: Notifier::from_process(),
+            activated,
         })
     }
 

@@ -5,6 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -54,17 +55,20 @@ pub(super) struct Writer {
     queue: RwLock<Option<SyncSender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     trouble: Arc<Mutex<Option<SqliteError>>>,
+    rounds: Arc<AtomicU64>,
 }
 
 impl Writer {
     pub(super) fn start(conn: Connection, limits: Limits) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(limits.queue);
         let trouble = Arc::new(Mutex::new(None));
+        let rounds = Arc::new(AtomicU64::new(0));
         let worker = Worker {
             conn,
             queue: receiver,
             most: limits.batch,
             trouble: trouble.clone(),
+            rounds: rounds.clone(),
         };
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
@@ -73,6 +77,7 @@ impl Writer {
             queue: RwLock::new(Some(sender)),
             thread: Mutex::new(Some(thread)),
             trouble,
+            rounds,
         })
     }
 
@@ -89,6 +94,11 @@ impl Writer {
         if let Some((job, error)) = refused {
             job.done(Err(error));
         }
+    }
+
+    /// How many batches the thread has finished, well or badly.
+    pub(super) fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::Relaxed)
     }
 
     /// Why the last batch could not be committed, if it could not.
@@ -121,6 +131,7 @@ struct Worker {
     queue: Receiver<Box<dyn Job>>,
     most: usize,
     trouble: Arc<Mutex<Option<SqliteError>>>,
+    rounds: Arc<AtomicU64>,
 }
 
 type Ran = (Box<dyn Job>, Result<Verdict, SqliteError>);
@@ -131,6 +142,7 @@ impl Worker {
             let mut jobs = vec![first];
             jobs.extend(self.queue.try_iter().take(self.most));
             self.batch(jobs);
+            self.rounds.fetch_add(1, Ordering::Relaxed);
         }
         let checkpoint = self
             .conn
