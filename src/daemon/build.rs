@@ -39,6 +39,7 @@ use super::{
     ingress::Ingress,
     listeners,
     mail::{self, MailHouse},
+    metrics::{self, Counted},
     operator::{Child, Fixed, Operator, Parts as Desk, Stock},
     redis,
     server_url::ServerUrl,
@@ -63,6 +64,7 @@ pub(super) async fn build(mut ground: Ground, locks: Vec<DirLock>) -> Result<Dae
     let keeping = Keeping::open(&config)?;
     let agent_key = access::agent_key(&config.data_dir.join(AGENT_KEY))?;
     let sockets = listeners::open(std::mem::take(&mut ground.activated), &config.listen)?;
+    let scraped = metrics::bind(config.metrics.listen)?;
     let control = ControlSocket::bind(&config.runtime_dir.join(SOCKET)).await?;
     let addresses: Vec<SocketAddr> = sockets.iter().filter_map(|s| s.local_addr().ok()).collect();
     let port = addresses.first().map_or(config.listen.port, SocketAddr::port);
@@ -103,6 +105,7 @@ pub(super) async fn build(mut ground: Ground, locks: Vec<DirLock>) -> Result<Dae
     let claims = keeping.claims(&config, link.as_ref());
     let (agents, presence) = keeping.presence(&config, &facts).unzip();
     let devices = doors::devices(&config, keeping.db.clone(), keeping.clock.clone(), &background)?;
+    let outbox = keeping.outbox.clone();
     let hub = keeping.hub(&config, manifests.clone(), facts, mail.mailbox(), agents, claims);
     let hub = hub.with_devices(devices);
     if choice == redis::Choice::Managed {
@@ -151,6 +154,7 @@ pub(super) async fn build(mut ground: Ground, locks: Vec<DirLock>) -> Result<Dae
         redis: redis_told,
         link: link.clone(),
         ingress: ingress.standing(),
+        metrics: scraped.as_ref().and_then(metrics::address),
     };
     let loaded = Arc::new(ArcSwap::from_pointee(ground.loaded.clone()));
     let operated = redis.iter().map(|handle| Child {
@@ -167,11 +171,19 @@ pub(super) async fn build(mut ground: Ground, locks: Vec<DirLock>) -> Result<Dae
         fixed,
         loaded: loaded.clone(),
         recent: ground.logging.recent.clone(),
+        counted: Counted {
+            connections: connections.clone(),
+            outside: ingress.connections().clone(),
+            outbox,
+            resyncs: exchange.as_ref().map(Exchange::resyncs),
+        },
     });
     operator.follow(seen, &background);
     operator.follow_devices(&background);
     control.serve(Arc::new(operator.clone()), &desk);
+    let scrapes = metrics::serve(scraped, &operator, &gate, &listeners);
     Ok(Daemon {
+        scrapes,
         loaded,
         operator,
         orders,

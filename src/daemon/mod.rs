@@ -14,6 +14,7 @@ mod listeners;
 #[cfg(test)]
 mod liveness_tests;
 mod mail;
+mod metrics;
 mod operator;
 mod plan;
 mod redis;
@@ -172,6 +173,8 @@ struct Daemon {
     connections: Connections,
     listeners: TaskGroup,
     ingress: Ingress,
+    /// Of the listener for Prometheus.
+    scrapes: Connections,
     store: Embedded,
     server_url: ServerUrl,
     loaded: Arc<ArcSwap<Loaded>>,
@@ -274,7 +277,7 @@ impl Daemon {
             "stopping": hub.stopping().is_cancelled(),
             "missing": hub.readiness().missing(),
             "connections": self.connections.open(),
-            "connections_from_outside": self.ingress.connections(),
+            "connections_from_outside": self.ingress.connections().open(),
             "requests_in_flight": hub.in_flight().len(),
             "raw_sockets": hub.bus().count(Kind::Raw),
             "ui_sockets": hub.clients().ui(),

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use tokio::{sync::oneshot, task};
 
 use super::{
-    BackupReport, Chapter, Job, Limits, SqliteError, Verdict, backup, migrate::migrate, open,
+    BackupReport, Chapter, Job, Limits, Meters, SqliteError, Verdict, backup, migrate::migrate, open,
     readers::Readers, writer::Writer,
 };
 
@@ -134,6 +134,11 @@ impl Database {
                 Ok(()) | Err(_) => true, // a full disk is no dead thread
             },
         }
+    }
+
+    /// What its writer thread counts.
+    pub fn meters(&self) -> &Meters {
+        self.inner.writer.meters()
     }
 
     /// Where it lies.

@@ -5,15 +5,15 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use rusqlite::{Connection, ffi};
 
-use super::SqliteError;
+use super::{Meters, SqliteError};
 
 /// Work for the writer thread.
 pub trait Job: Send {
@@ -55,20 +55,20 @@ pub(super) struct Writer {
     queue: RwLock<Option<SyncSender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     trouble: Arc<Mutex<Option<SqliteError>>>,
-    rounds: Arc<AtomicU64>,
+    meters: Meters,
 }
 
 impl Writer {
     pub(super) fn start(conn: Connection, limits: Limits) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(limits.queue);
         let trouble = Arc::new(Mutex::new(None));
-        let rounds = Arc::new(AtomicU64::new(0));
+        let meters = Meters::default();
         let worker = Worker {
             conn,
             queue: receiver,
             most: limits.batch,
             trouble: trouble.clone(),
-            rounds: rounds.clone(),
+            meters: meters.clone(),
         };
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
@@ -77,7 +77,7 @@ impl Writer {
             queue: RwLock::new(Some(sender)),
             thread: Mutex::new(Some(thread)),
             trouble,
-            rounds,
+            meters,
         })
     }
 
@@ -85,11 +85,20 @@ impl Writer {
     pub(super) fn submit(&self, job: Box<dyn Job>) {
         let refused = match &*self.queue.read().unwrap_or_else(PoisonError::into_inner) {
             None => Some((job, SqliteError::Stopping)),
-            Some(queue) => match queue.try_send(job) {
-                Ok(()) => None,
-                Err(TrySendError::Full(job)) => Some((job, SqliteError::Overloaded)),
-                Err(TrySendError::Disconnected(job)) => Some((job, SqliteError::Stopping)),
-            },
+            Some(queue) => {
+                self.meters.waiting.inc(); // before the thread can take it
+                match queue.try_send(job) {
+                    Ok(()) => None,
+                    Err(TrySendError::Full(job)) => Some((job, SqliteError::Overloaded)),
+                    Err(TrySendError::Disconnected(job)) => Some((job, SqliteError::Stopping)),
+                }
+                .inspect(|(_, why)| {
+                    self.meters.waiting.dec();
+                    if *why == SqliteError::Overloaded {
+                        self.meters.refused.inc();
+                    }
+                })
+            }
         };
         if let Some((job, error)) = refused {
             job.done(Err(error));
@@ -98,7 +107,7 @@ impl Writer {
 
     /// How many batches the thread has finished, well or badly.
     pub(super) fn rounds(&self) -> u64 {
-        self.rounds.load(Ordering::Relaxed)
+        self.meters.batch.get_sample_count()
     }
 
     /// Why the last batch could not be committed, if it could not.
@@ -107,6 +116,11 @@ impl Writer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// What it counts.
+    pub(super) fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// Takes no more jobs, finishes those that wait, writes the WAL back, and returns when the thread is gone.
@@ -131,7 +145,7 @@ struct Worker {
     queue: Receiver<Box<dyn Job>>,
     most: usize,
     trouble: Arc<Mutex<Option<SqliteError>>>,
-    rounds: Arc<AtomicU64>,
+    meters: Meters,
 }
 
 type Ran = (Box<dyn Job>, Result<Verdict, SqliteError>);
@@ -142,7 +156,6 @@ impl Worker {
             let mut jobs = vec![first];
             jobs.extend(self.queue.try_iter().take(self.most));
             self.batch(jobs);
-            self.rounds.fetch_add(1, Ordering::Relaxed);
         }
         let checkpoint = self
             .conn
@@ -154,9 +167,14 @@ impl Worker {
     }
 
     fn batch(&self, jobs: Vec<Box<dyn Job>>) {
-        let mut ran: Vec<Ran> = Vec::with_capacity(jobs.len());
+        let (started, count) = (Instant::now(), jobs.len());
+        self.meters.waiting.sub(i64::try_from(count).unwrap_or(i64::MAX));
+        let mut ran: Vec<Ran> = Vec::with_capacity(count);
         let outcome = self.transact(jobs, &mut ran);
+        self.meters.commit.observe(started.elapsed().as_secs_f64());
+        self.meters.batch.observe(count as f64);
         if let Err(error) = &outcome {
+            self.meters.failed.inc();
             tracing::error!(%error, jobs = ran.len(), "a commit failed; nothing of it was applied");
         }
         self.note_trouble(&outcome, &ran);
