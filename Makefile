@@ -9,7 +9,7 @@ TIME ?= 600
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench fuzz
+.PHONY: help run build test lint fmt bench deb fuzz
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ fmt: ## format everything
 
 fuzz: ## search for inputs that break a parser, TIME seconds each: make fuzz TIME=3600
 	fuzz/run.sh $(TIME)
+
+deb: ## make the Debian package, in target/debian
+	@sh tests/install-deps.sh build deb
+	packaging/deb.sh
 
 bench: ## measure what docs/BENCHMARKS.md records
 	$(CARGO) bench --locked --bench hub -- --write

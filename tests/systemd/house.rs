@@ -144,6 +144,15 @@ pub fn status_says(part: &str) -> String {
     )
 }
 
+/// Waits until that line is this one.
+#[track_caller]
+pub fn status_is(line: &str) {
+    eventually(
+        &format!("the status is `{line}`, not `{}`", status_text()),
+        || (status_text() == line).then_some(()),
+    );
+}
+
 /// The pid of the daemon.
 pub fn main_pid() -> String {
     property(UNIT, "MainPID")

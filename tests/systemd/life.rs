@@ -2,12 +2,12 @@
 
 use crate::booted::machine::{eventually, processes, property, sh, write};
 use crate::harness::Ask;
-use crate::house::{House, UNIT, ask, main_pid, make_project, one_redis, projects, status_says, status_text};
+use crate::house::{House, UNIT, ask, main_pid, make_project, one_redis, projects, status_is, status_says};
 
 pub fn it_is_up_when_systemctl_start_returns_and_says_how_it_is_doing() {
     let house = House::new();
     house.start();
-    assert_eq!(status_text(), "ready; redis ready; tunnel off; no agents");
+    status_is("ready; redis ready; tunnel off; no agents");
     assert_eq!(ask(Ask::new("GET", "/ready")).status, 200);
     let status = sh("maestroctl status --wait ready").well();
     assert!(status.contains("systemd (system)"), "{status}");
@@ -17,7 +17,7 @@ pub fn it_is_up_when_systemctl_start_returns_and_says_how_it_is_doing() {
     sh("maestroctl stop redis").well();
     status_says("not ready; redis stopped");
     sh("maestroctl start redis").well();
-    status_says("ready; redis ready; tunnel off; no agents");
+    status_is("ready; redis ready; tunnel off; no agents");
 }
 
 pub fn without_a_redis_server_it_starts_and_works_all_the_same() {
@@ -26,7 +26,7 @@ pub fn without_a_redis_server_it_starts_and_works_all_the_same() {
     let began = std::panic::catch_unwind(|| house.start());
     sh("mv /usr/bin/redis-server.away /usr/bin/redis-server").well();
     began.expect("started");
-    assert_eq!(status_text(), "ready; redis off; tunnel off; no agents");
+    status_is("ready; redis off; tunnel off; no agents");
     make_project("Without");
     assert_eq!(projects(), ["Without"]);
     assert!(processes("redis-server").is_empty());

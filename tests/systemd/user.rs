@@ -14,12 +14,13 @@ pub fn a_users_own_service_outlives_the_login() {
             .then_some(())
     });
     sh_as("ada", "systemctl --user enable --now maestro").well();
-    let shown = sh_as(
-        "ada",
-        "systemctl --user show maestro --property=StatusText --value",
-    )
-    .well();
-    assert_eq!(shown.trim(), "ready; redis ready; tunnel off; no agents");
+    eventually("her status says so", || {
+        let shown = sh_as(
+            "ada",
+            "systemctl --user show maestro --property=StatusText --value",
+        );
+        (shown.well().trim() == "ready; redis ready; tunnel off; no agents").then_some(())
+    });
     // As herself, in her own places, found without being told where.
     let status = sh_as("ada", "maestroctl status --wait ready").well();
     assert!(
