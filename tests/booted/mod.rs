@@ -62,7 +62,7 @@ pub fn main(
     prepare: fn(),
     programs: impl FnOnce() -> Vec<(&'static str, PathBuf)>,
 ) -> ExitCode {
-    if std::env::var_os(SHARE).is_some() {
+    if is_inside() {
         return tell(stories, prepare);
     }
     let arguments = Arguments {
@@ -199,6 +199,11 @@ fn bring(from: &Path, to: &Path) {
     if fs::hard_link(from, to).is_err() {
         fs::copy(from, to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
     }
+}
+
+/// True where the stories are told.
+pub fn is_inside() -> bool {
+    std::env::var_os(SHARE).is_some()
 }
 
 /// The directory that is the same inside and outside.

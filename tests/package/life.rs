@@ -1,15 +1,27 @@
 //! Installing, upgrading, removing, purging.
 
-use std::net::{TcpListener, TcpStream};
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+};
 
 use crate::booted::machine::{eventually, property, rights, sh, write};
 use crate::booted::share;
 
+/// The version that the package is upgraded to.
+const SECOND: &str = "99.0.0-1";
 const UNIT: &str = "maestro.service";
 
 /// A machine like any other: a container's image may forbid services to start and manuals to be installed.
 pub fn prepare() {
     sh("rm -f /usr/sbin/policy-rc.d /etc/dpkg/dpkg.cfg.d/*").well();
+    // The next release: the same, under a higher version.
+    sh(&format!(
+        "cd {} && dpkg-deb --raw-extract first.deb /opt/next && sed -i 's/^Version: .*/Version: {SECOND}/' \
+         /opt/next/DEBIAN/control && dpkg-deb -Zgzip -z1 --build /opt/next second.deb && rm -r /opt/next",
+        share().display()
+    ))
+    .well();
     purge();
 }
 
@@ -74,7 +86,7 @@ pub fn installed_it_serves_at_once_and_the_status_tells_the_truth() {
     assert_eq!(refused.code, Some(4), "{}", refused.said);
 }
 
-pub fn upgraded_it_is_restarted_with_its_data_and_the_changed_configuration() {
+pub fn upgraded_it_keeps_its_data_and_what_the_administrator_has_changed() {
     purge();
     install("first.deb");
     is_up();
@@ -84,44 +96,60 @@ pub fn upgraded_it_is_restarted_with_its_data_and_the_changed_configuration() {
     )
     .well();
     let daemon = property(UNIT, "MainPID");
-    let epoch = epoch();
+    make_project();
     install("second.deb");
     is_up();
     assert_ne!(property(UNIT, "MainPID"), daemon, "the new program runs");
-    assert_eq!(self::epoch(), epoch, "on the same store");
+    assert!(has_project(), "on the same store");
     assert!(sh("cat /etc/maestro/maestro.toml").well().contains("# mine"));
     assert_eq!(
         rights("/etc/maestro/maestro.toml"),
         "maestro:root 600",
         "an administrator's choice is kept"
     );
-    assert_eq!(sh("dpkg-query -W -f '${Version}' maestro").well(), super::SECOND);
-}
+    assert_eq!(sh("dpkg-query -W -f '${Version}' maestro").well(), SECOND);
 
-/// What tells one store from another.
-fn epoch() -> String {
-    let events = sh("exec 3<>/dev/tcp/127.0.0.1/3000; \
-                     printf 'GET /api/events HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3")
-    .well();
-    let (_, rest) = events.split_once("\"epoch\":\"").expect("an epoch");
-    rest.split('"').next().expect("its end").to_owned()
-}
-
-pub fn disabled_it_stays_disabled_over_an_upgrade() {
-    purge();
-    install("first.deb");
-    is_up();
+    // What was switched off stays off.
     sh("systemctl disable --now maestro").well();
-    install("second.deb");
+    install("first.deb");
     assert_eq!(property(UNIT, "ActiveState"), "inactive");
     assert_eq!(sh("systemctl is-enabled maestro.service").said.trim(), "disabled");
+}
+
+/// One request to the hub, whole.
+fn http(method: &str, path: &str, body: &str) -> String {
+    let mut hub = TcpStream::connect("127.0.0.1:3000").expect("the hub");
+    let length = body.len();
+    write!(
+        hub,
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+    .expect("asked");
+    let mut answer = String::new();
+    hub.read_to_string(&mut answer).expect("answered");
+    answer
+}
+
+/// Leaves something in the store.
+fn make_project() {
+    let made = http(
+        "POST",
+        "/api/projects",
+        r#"{"name": "Kept", "workingDir": "/tmp"}"#,
+    );
+    assert!(made.starts_with("HTTP/1.1 201"), "{made}");
+}
+
+fn has_project() -> bool {
+    http("GET", "/api/projects", "").contains("\"Kept\"")
 }
 
 pub fn removed_it_leaves_the_data_for_the_next_installation_and_purged_nothing() {
     purge();
     install("first.deb");
     is_up();
-    let epoch = epoch();
+    make_project();
     write("/etc/maestro/tunnel-token", "secret");
     sh("dpkg --remove maestro 2>&1").well();
     assert_eq!(property(UNIT, "ActiveState"), "inactive");
@@ -141,7 +169,7 @@ pub fn removed_it_leaves_the_data_for_the_next_installation_and_purged_nothing()
     }
     install("first.deb");
     is_up();
-    assert_eq!(self::epoch(), epoch, "the same store");
+    assert!(has_project(), "the same store");
 
     sh("dpkg --purge maestro 2>&1").well();
     for gone in [
@@ -170,7 +198,9 @@ pub fn it_is_installed_though_another_server_has_the_port() {
         let shown = sh("systemctl status maestro --no-pager --full").said;
         shown.contains("is taken by another program").then_some(shown)
     });
-    assert!(why.contains("lsof -i :3000"), "and what to do: {why}");
+    assert!(why.contains("exited, status=75"), "{why}");
+    let journal = sh("journalctl -u maestro -p err -o cat --no-pager").well();
+    assert!(journal.contains("lsof -i :3000"), "and what to do: {journal}");
     drop(node);
     is_up();
     assert!(TcpStream::connect("127.0.0.1:3000").is_ok());

@@ -39,7 +39,7 @@ pub fn the_token_of_a_tunnel_is_roots_alone_and_reaches_cloudflared_in_memory() 
     .ended(1);
     sh("runuser -u maestro -- cat /etc/maestro/tunnel-token 2>&1").ended(1);
     sh(&format!(
-        "grep -rlF {TOKEN} /var/lib/maestro /var/log /run/maestro /tmp"
+        "grep -rlF {TOKEN} /var/lib/maestro /var/log /run/maestro"
     ))
     .ended(1);
     sh("systemctl stop maestro").well();
