@@ -48,6 +48,7 @@ export const loadRead = () => load<Record<string, number>>(READ, {});
 export const saveRead = (read: Record<string, number>) => save(READ, read);
 
 export interface Remembered {
+  id: string | null;
   name: string;
   scopes: string[];
   trial: boolean | null;

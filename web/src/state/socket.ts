@@ -100,8 +100,8 @@ function changed(said: { name?: string; scopes?: Scope[]; projects?: string[]; i
     device.value = { ...device.peek(), ...said };
     if (said.scopes) scopes.value = said.scopes;
   });
-  const name = device.peek()?.name ?? "";
-  saveDevice({ name, scopes: scopes.peek(), trial: facts.peek().trial });
+  const { id = null, name = "" } = device.peek() ?? {};
+  saveDevice({ id, name, scopes: scopes.peek(), trial: facts.peek().trial });
   // Other scopes and projects are another world.
   if (facts.peek().synced && before.join() !== scopes.peek().join()) void sync(true);
 }

@@ -23,7 +23,9 @@ export const route = signal<Route>(parse(location.hash));
 export const scopes = signal<Scope[]>(
   LOCAL ? ["view", "answer", "mail", "prompt", "spawn", "admin"] : ((remembered?.scopes as Scope[] | undefined) ?? []),
 );
-export const device = signal<Partial<Device> | null>(remembered ? { name: remembered.name } : null);
+export const device = signal<Partial<Device> | null>(
+  remembered ? { name: remembered.name, ...(remembered.id ? { id: remembered.id } : {}) } : null,
+);
 export const hello = signal<Hello | null>(null);
 
 /** Null until it is known whether this phone is paired. */
