@@ -104,7 +104,7 @@ pub fn upgraded_it_keeps_its_data_and_what_the_administrator_has_changed() {
     assert!(sh("cat /etc/maestro/maestro.toml").well().contains("# mine"));
     assert_eq!(
         rights("/etc/maestro/maestro.toml"),
-        "maestro:root 600",
+        "maestro:maestro 600",
         "an administrator's choice is kept"
     );
     assert_eq!(sh("dpkg-query -W -f '${Version}' maestro").well(), SECOND);
