@@ -3,6 +3,7 @@
 mod afar;
 pub mod body;
 mod deed;
+mod describe;
 pub mod error;
 mod front;
 #[cfg(any(test, fuzzing))]
@@ -11,6 +12,7 @@ mod identity;
 pub mod ingress;
 pub mod listen;
 mod metrics_door;
+mod openapi;
 mod path;
 mod phone;
 pub mod query;
@@ -239,7 +241,7 @@ impl FromRef<Hub> for App {
 
 /// Everything that is reached by a path on the local listener.
 fn routes() -> Routes {
-    status::routes().merge(rest::routes())
+    status::routes().merge(openapi::routes()).merge(rest::routes())
 }
 
 fn router(hub: Hub) -> Router {

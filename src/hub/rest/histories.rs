@@ -1,28 +1,60 @@
 //! `/api/sessions/:id/{events,timeline,docs,prompt}`: what sessions tell and are told (API.md section 7).
 
 use axum::{Extension, extract::State, http::StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::app::{App, AppError};
-use crate::domain::{Caller, Maybe, NewDoc, NewEntry, Prompt, PromptMode, Refusal, SessionKind};
+use crate::domain::{Caller, Maybe, NewDoc, NewEntry, Prompt, PromptMode, Refusal, Session, SessionKind};
 
 use super::super::{
     body::{Body, One, falsy},
+    describe::{does, get, post},
     error::RouteError,
     reply::{self, Answer, Wanted},
-    routes::{Routes, get, post},
+    routes::Routes,
 };
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/sessions/{id}/events", post(add_event))
-        .route("/api/sessions/{id}/timeline", post(add_entry))
-        .route("/api/sessions/{id}/docs", get(docs).post(add_doc))
-        .route("/api/sessions/{id}/prompt", post(prompt))
+        .route(
+            "/api/sessions/{id}/events",
+            post(
+                add_event,
+                does("Adds what a hook of the agent reports; `type` is required").body::<Event>().ok::<Session>(),
+            ),
+        )
+        .route(
+            "/api/sessions/{id}/timeline",
+            post(
+                add_entry,
+                does("Adds an entry to the timeline; `message` is required. Of type `needs_input` it asks a question")
+                    .body::<Entry>()
+                    .ok::<Session>(),
+            ),
+        )
+        .route(
+            "/api/sessions/{id}/docs",
+            get(docs, does("A session's documents").ok::<Vec<Map<String, Value>>>()).post(
+                add_doc,
+                does("Adds a document; `title` and `filePath` are required").body::<Doc>().ok::<Session>(),
+            ),
+        )
+        .route(
+            "/api/sessions/{id}/prompt",
+            post(
+                prompt,
+                does("Types a text into a session's terminal; `content` is required")
+                    .body::<Text>()
+                    .ok::<Done>()
+                    .may(StatusCode::FORBIDDEN, "This agent is not who it says")
+                    .may(StatusCode::CONFLICT, "The session is not active"),
+            ),
+        )
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Event {
     #[serde(rename = "type", deserialize_with = "falsy")]
@@ -40,7 +72,7 @@ async fn add_event(
     Ok(wanted.ok(&app.add_event(id, kind, body.data).await?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct Entry {
     #[serde(rename = "type", deserialize_with = "falsy")]
@@ -68,7 +100,7 @@ async fn add_entry(
     Ok(wanted.ok(&app.add_entry(id, entry).await?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct Doc {
     #[serde(deserialize_with = "falsy")]
@@ -102,13 +134,19 @@ async fn docs(State(app): State<App>, One(id): One<SessionKind>) -> Answer {
     Ok(reply::bytes(StatusCode::OK, text))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct Text {
     content: Value,
     mode: Maybe<Value>,
     #[serde(deserialize_with = "falsy")]
     sender_session_id: Option<String>,
+}
+
+/// It was done.
+#[derive(Serialize, JsonSchema)]
+struct Done {
+    success: bool,
 }
 
 /// Refusals of this route are form D.
@@ -148,7 +186,7 @@ async fn prompt(
         sender: None,
     };
     match app.prompt(&caller, id, prompt).await {
-        Ok(()) => Ok(wanted.ok(&json!({"success": true}))),
+        Ok(()) => Ok(wanted.ok(&Done { success: true })),
         Err(AppError::Refused(Refusal::Conflict(text))) => Err(refused(StatusCode::CONFLICT, &text)),
         Err(error) => Err(error.into()),
     }
