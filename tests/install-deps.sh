@@ -8,7 +8,7 @@
 # Ends with 1 if something is missing that could not be installed, and says what.
 set -u
 
-all="build redis clients promtool fuzz"
+all="build redis clients promtool tmux fuzz"
 
 group() {
     case $1 in
@@ -16,6 +16,7 @@ group() {
         redis) need redis-server redis-server redis ;;
         clients) need node nodejs node; need npm npm node; need python3 python3-venv python; clients ;;
         promtool) promtool_alone ;;
+        tmux) need tmux tmux tmux ;;
         fuzz) [ "$(uname -s)" != Linux ] || need c++ g++ - ;; # elsewhere fuzz/run.sh says that it is skipped
         *) echo "unknown group: $1 (there are: $all)" >&2; exit 64 ;;
     esac
@@ -47,7 +48,7 @@ clients() {
     if ! [ "$venv/installed" -nt "$here/clients/requirements.txt" ]; then
         mkdir -p "$here/../target"
         { python3 -m venv "$venv" || { with_apt python3-venv && python3 -m venv "$venv"; }; } &&
-            "$venv/bin/pip" install -q --disable-pip-version-check -r "$here/clients/requirements.txt" &&
+            "$venv/bin/python3" -m pip install -q --disable-pip-version-check -r "$here/clients/requirements.txt" &&
             touch "$venv/installed" || missing=1
     fi
 }

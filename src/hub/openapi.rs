@@ -55,11 +55,13 @@ struct Refusal {
     /// For people.
     message: String,
     /// For programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
     /// As in the head of the answer.
-    #[serde(rename = "statusCode")]
+    #[serde(rename = "statusCode", skip_serializing_if = "Option::is_none")]
     status_code: Option<u16>,
     /// One entry a problem, or further facts.
+    #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Value>,
 }
 
@@ -280,6 +282,22 @@ mod tests {
             .map(|route| format!("{} {}", route.method, route.path))
             .collect();
         assert_eq!(found, routes);
+    }
+
+    #[test]
+    fn what_a_body_must_have_is_something_it_can_have() {
+        let described = document(super::super::routes().into_each());
+        let paths = described["paths"].as_object().unwrap().values();
+        let mut seen = 0;
+        for operation in paths.flat_map(|path| path.as_object().unwrap().values()) {
+            let schema = &operation["requestBody"]["content"][JSON]["schema"];
+            for name in schema["required"].as_array().into_iter().flatten() {
+                let of = &schema["properties"][name.as_str().unwrap()];
+                assert!(!of.is_null(), "{}: {name}", operation["operationId"]);
+                seen += 1;
+            }
+        }
+        assert!(seen > 20, "only {seen}");
     }
 
     #[test]

@@ -6,7 +6,10 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod docs;
 mod metrics;
+mod openapi;
+mod watch;
 
 use std::path::{Path, PathBuf};
 

@@ -24,14 +24,14 @@ pub(super) fn routes() -> Routes {
         get(show, does("Who holds a task, if anybody does").ok::<Claimed>())
             .post(
                 claim,
-                does("Claims a task for a session, or holds on to it; `sessionId` is required, `ttl` is in milliseconds")
+                does("Claims a task for a session, or holds on to it; `ttl` is in milliseconds")
                     .body::<Wish>()
                     .ok::<Claimed>()
                     .may(StatusCode::CONFLICT, TAKEN),
             )
             .delete(
                 release,
-                does("Gives a task back; `sessionId` is required")
+                does("Gives a task back")
                     .body::<Wish>()
                     .ok::<Released>()
                     .may(StatusCode::CONFLICT, TAKEN),
@@ -41,7 +41,9 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["sessionId"]))]
 struct Wish {
+    #[schemars(required)]
     session_id: Option<SessionId>,
     /// Milliseconds.
     ttl: Option<u64>,

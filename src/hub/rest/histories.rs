@@ -22,30 +22,33 @@ pub(super) fn routes() -> Routes {
             "/api/sessions/{id}/events",
             post(
                 add_event,
-                does("Adds what a hook of the agent reports; `type` is required").body::<Event>().ok::<Session>(),
+                does("Adds what a hook of the agent reports")
+                    .body::<Event>()
+                    .ok::<Session>(),
             ),
         )
         .route(
             "/api/sessions/{id}/timeline",
             post(
                 add_entry,
-                does("Adds an entry to the timeline; `message` is required. Of type `needs_input` it asks a question")
+                does("Adds an entry to the timeline. Of type `needs_input` it asks a question")
                     .body::<Entry>()
                     .ok::<Session>(),
             ),
         )
         .route(
             "/api/sessions/{id}/docs",
-            get(docs, does("A session's documents").ok::<Vec<Map<String, Value>>>()).post(
-                add_doc,
-                does("Adds a document; `title` and `filePath` are required").body::<Doc>().ok::<Session>(),
-            ),
+            get(
+                docs,
+                does("A session's documents").ok::<Vec<Map<String, Value>>>(),
+            )
+            .post(add_doc, does("Adds a document").body::<Doc>().ok::<Session>()),
         )
         .route(
             "/api/sessions/{id}/prompt",
             post(
                 prompt,
-                does("Types a text into a session's terminal; `content` is required")
+                does("Types a text into a session's terminal")
                     .body::<Text>()
                     .ok::<Done>()
                     .may(StatusCode::FORBIDDEN, "This agent is not who it says")
@@ -56,7 +59,9 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("required" = ["type"]))]
 struct Event {
+    #[schemars(required)]
     #[serde(rename = "type", deserialize_with = "falsy")]
     kind: Option<String>,
     data: Maybe<Value>,
@@ -74,9 +79,11 @@ async fn add_event(
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["message"]))]
 struct Entry {
     #[serde(rename = "type", deserialize_with = "falsy")]
     kind: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     message: Option<String>,
     task_id: Maybe<String>,
@@ -102,9 +109,12 @@ async fn add_entry(
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["title", "filePath"]))]
 struct Doc {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     title: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     file_path: Option<String>,
     content: Maybe<String>,
@@ -136,7 +146,9 @@ async fn docs(State(app): State<App>, One(id): One<SessionKind>) -> Answer {
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["content"]))]
 struct Text {
+    #[schemars(with = "String")]
     content: Value,
     mode: Maybe<Value>,
     #[serde(deserialize_with = "falsy")]

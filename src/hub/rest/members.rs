@@ -32,20 +32,13 @@ pub(super) fn routes() -> Routes {
             )
             .post(
                 create,
-                does("Makes a member; `projectId`, `name`, `role` and `avatar` are required")
-                    .body::<Create>()
-                    .created::<Member>(),
+                does("Makes a member").body::<Create>().created::<Member>(),
             ),
         )
         .route(
             "/api/team-members/{id}",
             get(show, of_project(does("One member")).ok::<Member>())
-                .patch(
-                    update,
-                    does("Changes a member; `projectId` is required")
-                        .body::<Update>()
-                        .ok::<Member>(),
-                )
+                .patch(update, does("Changes a member").body::<Update>().ok::<Member>())
                 .delete(
                     remove,
                     of_project(does("Deletes an archived member"))
@@ -94,13 +87,18 @@ async fn show(State(app): State<App>, query: Params, One(id): One<MemberKind>) -
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["projectId", "name", "role", "avatar"]))]
 struct Create {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     project_id: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     name: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     role: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     avatar: Option<String>,
     #[serde(deserialize_with = "falsy")]
@@ -146,7 +144,9 @@ async fn create(State(app): State<App>, wanted: Wanted, Body(body): Body<Create>
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["projectId"]))]
 struct Update {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     project_id: Option<String>,
     name: Maybe<String>,
@@ -221,7 +221,9 @@ async fn remove(State(app): State<App>, wanted: Wanted, query: Params, One(id): 
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["projectId"]))]
 struct Which {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     project_id: Option<String>,
 }

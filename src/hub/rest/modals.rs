@@ -25,20 +25,13 @@ pub(super) fn routes() -> Routes {
     Routes::new()
         .route(
             "/api/sessions/{id}/modal",
-            post(
-                show,
-                does("Shows a page to people; `modalId` and `html` are required")
-                    .body::<Show>()
-                    .ok::<Shown>(),
-            ),
+            post(show, does("Shows a page to people").body::<Show>().ok::<Shown>()),
         )
         .route(
             "/api/sessions/{id}/modal/{modal}/actions",
             post(
                 act,
-                any(does("What a person did on a page; `action` is required")
-                    .body::<Act>()
-                    .ok::<Acted>()),
+                any(does("What a person did on a page").body::<Act>().ok::<Acted>()),
             ),
         )
         .route(
@@ -49,9 +42,12 @@ pub(super) fn routes() -> Routes {
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["modalId", "html"]))]
 struct Show {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     modal_id: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     html: Option<String>,
     #[serde(deserialize_with = "falsy")]
@@ -103,7 +99,9 @@ async fn show(
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("required" = ["action"]))]
 struct Act {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     action: Option<String>,
     #[serde(deserialize_with = "falsy")]

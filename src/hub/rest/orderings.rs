@@ -27,10 +27,7 @@ pub(super) fn routes() -> Routes {
             show,
             of(does("How people have arranged a project's tasks or sessions")),
         )
-        .put(
-            arrange,
-            of(does("Arranges them; `orderedIds` is required").body::<Arrange>()),
-        ),
+        .put(arrange, of(does("Arranges them").body::<Arrange>())),
     )
 }
 
@@ -57,7 +54,9 @@ async fn show(State(app): State<App>, Texts((kind, project)): Texts<(String, Str
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["orderedIds"]))]
 struct Arrange {
+    #[schemars(with = "Vec<Value>")]
     ordered_ids: Value,
 }
 

@@ -25,9 +25,7 @@ pub(super) fn routes() -> Routes {
             )
             .post(
                 create,
-                does("Makes a project; `name` is required")
-                    .body::<Create>()
-                    .created::<Project>(),
+                does("Makes a project").body::<Create>().created::<Project>(),
             ),
         )
         .route(
@@ -54,7 +52,9 @@ async fn list(State(app): State<App>) -> Answer {
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["name"]))]
 struct Create {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     name: Option<String>,
     #[serde(deserialize_with = "falsy")]

@@ -36,14 +36,18 @@ pub(super) fn routes() -> Routes {
                 does("All sessions, in order of creation")
                     .query("projectId", "Only of this project", text())
                     .query("status", "Only with this status", text())
-                    .query("parentSessionId", "Only those that this session has spawned", text())
+                    .query(
+                        "parentSessionId",
+                        "Only those that this session has spawned",
+                        text(),
+                    )
                     .query("taskId", "Only those that work on this task", text())
                     .query("active", "`true`: without those that are completed", text())
                     .ok::<Vec<Session>>(),
             )
             .post(
                 create,
-                does("Makes a session; `projectId` and `taskIds` are required. A session of the same id is replaced")
+                does("Makes a session. A session of the same id is replaced")
                     .body::<Create>()
                     .created::<Session>()
                     .may(StatusCode::NOT_FOUND, "There is no such project or task"),
@@ -54,7 +58,9 @@ pub(super) fn routes() -> Routes {
             get(show, does("One session, with its histories").ok::<Session>())
                 .patch(
                     update,
-                    does("Changes a session; `events` and `timeline` are appended").body::<Update>().ok::<Session>(),
+                    does("Changes a session; `events` and `timeline` are appended")
+                        .body::<Update>()
+                        .ok::<Session>(),
                 )
                 .delete(remove, does("Deletes a session").ok::<Gone>()),
         )
@@ -141,9 +147,11 @@ fn has_task(filter: Filter<'_>, head: &SessionHead) -> bool {
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["projectId"]))]
 struct Create {
     #[serde(deserialize_with = "falsy")]
     id: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     project_id: Option<String>,
     #[serde(deserialize_with = "falsy")]

@@ -94,8 +94,10 @@ struct Summary {
     /// As in the front matter, so possibly a number.
     version: Value,
     /// Its text, where one skill is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     instructions: Option<String>,
     /// Where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     reloaded: Option<bool>,
 }
 

@@ -18,7 +18,7 @@ use super::super::{
 };
 
 pub(super) fn routes() -> Routes {
-    let says = does("Starts an agent: `projectId` and `taskIds` are required; a desktop opens its terminal")
+    let says = does("Starts an agent: a desktop opens its terminal")
         .body::<Spawn>()
         .created::<Announced<'_>>()
         .may(StatusCode::FORBIDDEN, "This agent is not who it says")
@@ -32,9 +32,12 @@ pub(super) fn routes() -> Routes {
 /// What has a check and a code of its own in the contract is read as any JSON value here and judged there.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["projectId", "taskIds"]))]
 struct Spawn {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     project_id: Option<String>,
+    #[schemars(with = "Vec<String>")]
     task_ids: Value,
     #[serde(deserialize_with = "falsy")]
     spawn_source: Option<Value>,

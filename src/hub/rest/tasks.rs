@@ -37,7 +37,7 @@ pub(super) fn routes() -> Routes {
             )
             .post(
                 create,
-                does("Makes a task; `projectId` and `title` are required")
+                does("Makes a task")
                     .body::<Create>()
                     .created::<Task>()
                     .may(StatusCode::NOT_FOUND, "There is no such project or parent"),
@@ -48,7 +48,9 @@ pub(super) fn routes() -> Routes {
             get(show, does("One task").ok::<Task>())
                 .patch(
                     update,
-                    does("Changes a task, or says how a session does with it").body::<Update>().ok::<Task>(),
+                    does("Changes a task, or says how a session does with it")
+                        .body::<Update>()
+                        .ok::<Task>(),
                 )
                 .delete(remove, does("Deletes a task and its parts").ok::<Gone>()),
         )
@@ -60,7 +62,7 @@ pub(super) fn routes() -> Routes {
             "/api/tasks/{id}/timeline",
             post(
                 add_entry,
-                does("Adds an entry about a task to a session's timeline; `message` and `sessionId` are required")
+                does("Adds an entry about a task to a session's timeline")
                     .body::<Entry>()
                     .ok::<Noted>(),
             ),
@@ -102,9 +104,12 @@ async fn list(State(app): State<App>, query: Params) -> Answer {
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["projectId", "title"]))]
 struct Create {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     project_id: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     title: Option<String>,
     #[serde(deserialize_with = "falsy")]
@@ -221,9 +226,12 @@ async fn children(State(app): State<App>, One(id): One<TaskKind>) -> Answer {
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["message", "sessionId"]))]
 struct Entry {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     message: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     session_id: Option<String>,
     #[serde(rename = "type", deserialize_with = "falsy")]
