@@ -1,5 +1,5 @@
-//! Listens to one session's events on the raw WebSocket: `cargo run --example events http://localhost:3000 sess_demo`.
-//! docs/PROTOCOL.md shows it, and a test runs it.
+// Listens to one session's events on the raw WebSocket: `cargo run --example events http://localhost:3000 sess_demo`.
+// docs/PROTOCOL.md shows it, and a test runs it.
 
 use std::{env, error::Error};
 
@@ -8,12 +8,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{client_async, tungstenite::Message};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let hub = env::args()
-        .nth(1)
-        .unwrap_or_else(|| "http://localhost:3000".to_owned());
-    let session = env::args().nth(2).unwrap_or_else(|| "sess_demo".to_owned());
+async fn listen(hub: &str, session: &str) -> Result<(), Box<dyn Error>> {
     let place = hub.trim_start_matches("http://");
     let (mut socket, _) = client_async(format!("ws://{place}/"), TcpStream::connect(place).await?).await?;
     let wish = json!({"type": "subscribe", "sessionIds": [session]});
@@ -27,4 +22,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut words = env::args().skip(1);
+    let hub = words.next().unwrap_or_else(|| "http://localhost:3000".to_owned());
+    let session = words.next().unwrap_or_else(|| "sess_demo".to_owned());
+    listen(&hub, &session).await
 }

@@ -19,6 +19,7 @@ use std::{
 };
 
 use crate::{
+    example,
     harness::{Daemon, Setup},
     repo, text_of,
 };
@@ -141,8 +142,8 @@ impl Reader {
                     .unwrap_or_else(|| panic!("{at}: where does it come from?"));
                 let source = text_of(file);
                 assert!(source.contains(text), "{at} is not {file}, word for word");
-                let name = file.trim_start_matches("examples/").trim_end_matches(".rs");
-                built_example(name).display().to_string() + " $hub"
+                let hub = format!("http://localhost:{}", self.daemon.port());
+                return example::run(&hub, "sess_demo").await;
             }
             "toml" => format!("cat > ./shown.toml <<'END'\n{text}END\nmaestrod check --config ./shown.toml"),
             "json" | "text" => {
@@ -217,16 +218,6 @@ impl Reader {
         let said = text(&done.stdout) + &text(&done.stderr);
         said.replace(&format!("localhost:{}", self.daemon.port()), SHOWN)
     }
-}
-
-/// Cargo builds examples beside the tests.
-fn built_example(name: &str) -> PathBuf {
-    let programs = PathBuf::from(env!("CARGO_BIN_EXE_maestroctl"));
-    programs
-        .parent()
-        .expect("a directory")
-        .join("examples")
-        .join(name)
 }
 
 /// True if `line` is the line that is shown, but for numbers, ids, and what stands for `…`.

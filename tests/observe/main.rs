@@ -7,6 +7,8 @@
 mod harness;
 
 mod docs;
+#[allow(dead_code)] // its `main`
+mod example;
 mod metrics;
 mod openapi;
 mod watch;
