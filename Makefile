@@ -9,10 +9,10 @@ TIME ?= 600
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench fuzz
+.PHONY: help run build test lint fmt bench compare fuzz
 
 help: ## list what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make run DATA=/srv/maestro ARGS="--port 4000"'
 
@@ -33,6 +33,7 @@ test: ## install what the tests need, and run everything that must hold
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
 	fuzz/run.sh
+	sh tests/macos-check.sh
 
 lint: ## check format and lints only
 	$(CARGO) fmt --check
@@ -46,3 +47,6 @@ fuzz: ## search for inputs that break a parser, TIME seconds each: make fuzz TIM
 
 bench: ## measure what docs/BENCHMARKS.md records
 	$(CARGO) bench --locked --bench hub -- --write
+
+compare: build ## measure beside the Node server, and record it in docs/BENCHMARKS.md (about 20 minutes)
+	benches/compare/run.sh
