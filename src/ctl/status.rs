@@ -143,10 +143,8 @@ fn skew(daemon: &Daemon) -> Option<Warning> {
 /// How to start the daemon anew, given who runs it.
 fn restart_hint(owner: &str) -> &'static str {
     match owner {
-        "systemd (user)" => "systemctl --user restart maestro",
-        "systemd (system)" => "systemctl restart maestro",
-        "launchd" => "launchctl kickstart -k gui/$UID/dev.maestro.maestrod",
-        "brew" => "brew services restart maestro",
+        "systemd (system)" => "sudo maestroctl service restart",
+        "systemd (user)" | "launchd" | "brew" => "maestroctl service restart",
         _ => "stop maestrod, then `maestrod run`",
     }
 }
@@ -391,8 +389,8 @@ mod tests {
         assert!(!render(&status, Paint::plain()).contains("!"));
         status.daemon.release = "0.0.9".into();
         for (owner, command) in [
-            ("brew", "brew services restart maestro"),
-            ("systemd (user)", "systemctl --user restart maestro"),
+            ("brew", "one: maestroctl service restart"),
+            ("systemd (system)", "one: sudo maestroctl service restart"),
             ("by hand", "`maestrod run`"),
         ] {
             status.daemon.owner = owner.into();
