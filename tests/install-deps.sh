@@ -8,13 +8,15 @@
 # Ends with 1 if something is missing that could not be installed, and says what.
 set -u
 
-all="build redis clients promtool tmux docs fuzz operator"
+all="build redis clients web promtool tmux docs fuzz operator"
 
 group() {
     case $1 in
         build) need cc build-essential - ;;
         redis) need redis-server redis-server redis ;;
         clients) need node nodejs node; need npm npm node; need python3 python3-venv python; clients ;;
+        web) need node nodejs node; need npm npm node ;; # web/check.sh brings the packages of web/package-lock.json
+        chromium) need chromium chromium - ;;
         compare) need wrk wrk wrk; need redis-cli redis-tools redis; need node nodejs node; need npm npm node; need python3 python3 python ;;
         promtool) promtool_alone ;;
         docs) need curl curl curl; need jq jq jq ;;

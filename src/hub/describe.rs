@@ -36,6 +36,8 @@ pub struct Operation {
     pub headers: Vec<Parameter>,
     pub body: Option<Shape>,
     pub told: Vec<Told>,
+    /// What is given instead of JSON, if it is something else.
+    pub media: &'static [&'static str],
 }
 
 /// An operation that does this.
@@ -47,6 +49,7 @@ pub fn does(summary: &'static str) -> Operation {
         headers: Vec::new(),
         body: None,
         told: Vec::new(),
+        media: &[],
     }
 }
 
@@ -132,6 +135,12 @@ impl Operation {
     /// Answers 200 with this.
     pub fn ok<T: JsonSchema>(self) -> Self {
         self.told(StatusCode::OK, "It is so", Some(shape::<T>))
+    }
+
+    /// Answers 200 with one of these, which are no JSON.
+    pub fn gives(mut self, media: &'static [&'static str]) -> Self {
+        self.media = media;
+        self
     }
 
     /// Answers 201 with this.

@@ -8,11 +8,13 @@ pub mod error;
 mod front;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod headers;
 mod identity;
 pub mod ingress;
 pub mod listen;
 mod metrics_door;
 mod openapi;
+mod page;
 mod path;
 mod phone;
 pub mod query;
@@ -241,7 +243,10 @@ impl FromRef<Hub> for App {
 
 /// Everything that is reached by a path on the local listener.
 fn routes() -> Routes {
-    status::routes().merge(openapi::routes()).merge(rest::routes())
+    status::routes()
+        .merge(openapi::routes())
+        .merge(rest::routes())
+        .merge(page::at_home())
 }
 
 fn router(hub: Hub) -> Router {

@@ -136,6 +136,13 @@ fn operation(route: &Route, says: &Operation, shapes: &mut Shapes) -> Value {
         let media = json!({JSON: {"schema": shapes.written(told.shape)}});
         answers.insert(told.status.as_str().to_owned(), answer(told.about, Some(media)));
     }
+    if !says.media.is_empty() {
+        let given = says.media.iter().map(|media| ((*media).to_owned(), json!({})));
+        answers.insert(
+            "200".to_owned(),
+            answer("It is so", Some(Value::Object(given.collect()))),
+        );
+    }
     for (status, about) in usual(says, !parameters.is_empty(), writes) {
         if answers.contains_key(status.as_str()) {
             continue;
