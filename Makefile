@@ -9,7 +9,7 @@ TIME ?= 600
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench compare fuzz page screens page-speed
+.PHONY: help run build test lint fmt bench compare deb fuzz page screens page-speed macos
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,8 @@ test: ## install what the tests need, and run everything that must hold
 	web/check.sh
 	$(CARGO) test --locked
 	fuzz/run.sh
+
+macos: ## compile everything for a Mac, lints included (the first time takes minutes)
 	sh tests/macos-check.sh
 
 lint: ## check format and lints only
@@ -58,6 +60,10 @@ page-speed: ## measure how fast the page opens on a slow phone over 4G, in Chrom
 
 fuzz: ## search for inputs that break a parser, TIME seconds each: make fuzz TIME=3600
 	fuzz/run.sh $(TIME)
+
+deb: ## make the Debian package, in target/debian
+	@sh tests/install-deps.sh build deb
+	packaging/deb.sh
 
 bench: ## measure what docs/BENCHMARKS.md records
 	$(CARGO) bench --locked --bench hub -- --write

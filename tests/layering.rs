@@ -47,6 +47,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("access", &["domain", "ports", "app", "sqlite", "shutdown"]),
+    ("push", &["domain", "app", "access", "bus", "sqlite", "shutdown"]),
     (
         "tunnel",
         &["access", "children", "supervisor", "config", "shutdown"],
@@ -60,6 +61,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "app",
             "access",
             "bus",
+            "push",
             "skills",
             "private_socket",
             "metrics",

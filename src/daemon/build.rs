@@ -9,7 +9,7 @@ use tokio::{
     sync::{broadcast, mpsc},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::access::{self, Gate};
 use crate::app::{AnswerPauses, App, Facts, InputWaiters, MailWaiters, Parts};
@@ -26,8 +26,9 @@ use crate::mail::{CHAPTER as MAIL, EmbeddedMailbox};
 use crate::manifest::Generator;
 use crate::ports::{Clock, Locks, Mailbox};
 use crate::presence::{self, Agents, Reconciler};
+use crate::push::{self, Push};
 use crate::redis_link::RedisLink;
-use crate::service::{lock::DirLock, rlimit};
+use crate::service::{lock::DirLock, logging::Chain, rlimit};
 use crate::shutdown::TaskGroup;
 use crate::sqlite::Database;
 use crate::store;
@@ -37,6 +38,7 @@ use super::{
     exit::StartError,
     greeting::Greeting,
     ingress::Ingress,
+    listeners,
     mail::{self, MailHouse},
     metrics::{self, Counted},
     operator::{Child, Fixed, Operator, Parts as Desk, Stock},
@@ -58,14 +60,14 @@ const STORE: &str = "maestro.db";
 const AGENT_KEY: &str = "agent.key";
 
 /// Builds the daemon on `ground` and lets the hub serve.
-pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon, StartError> {
+pub(super) async fn build(mut ground: Ground, locks: Vec<DirLock>) -> Result<Daemon, StartError> {
     let config = ground.loaded.config.clone();
     let keeping = Keeping::open(&config)?;
     let agent_key = access::agent_key(&config.data_dir.join(AGENT_KEY))?;
-    let sockets = listen::bind(&config.listen.host, config.listen.port)?;
+    let sockets = listeners::open(std::mem::take(&mut ground.activated), &config.listen)?;
     let scraped = metrics::bind(config.metrics.listen)?;
     let control = ControlSocket::bind(&config.runtime_dir.join(SOCKET)).await?;
-    let addresses = addresses(&sockets, &config);
+    let addresses: Vec<SocketAddr> = sockets.iter().filter_map(|s| s.local_addr().ok()).collect();
     let port = addresses.first().map_or(config.listen.port, SocketAddr::port);
     let facts = settings::facts(&config, port, agent_key);
     let url = facts.server_url.clone();
@@ -104,9 +106,17 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let claims = keeping.claims(&config, link.as_ref());
     let (agents, presence) = keeping.presence(&config, &facts).unzip();
     let devices = doors::devices(&config, keeping.db.clone(), keeping.clock.clone(), &background)?;
-    let outbox = keeping.outbox.clone();
+    let (db, outbox) = (keeping.db.clone(), keeping.outbox.clone());
     let hub = keeping.hub(&config, manifests.clone(), facts, mail.mailbox(), agents, claims);
     let hub = hub.with_devices(devices);
+    let hub = match Push::open(doors::push(&config, db, &hub), &background).await {
+        Ok(push) => hub.with_push(push),
+        // The rest runs without; the status says so (SECURITY rule 20).
+        Err(error) => {
+            error!("phones are not notified: {}", Chain(&error));
+            hub
+        }
+    };
     if choice == redis::Choice::Managed {
         // Before anybody can ask: there is no moment at which it looks ready without it.
         hub.readiness().lacks(redis::NAME, "redis is starting");
@@ -226,7 +236,13 @@ impl Keeping {
         let bus = Local::new();
         let mail_waiters = Arc::new(MailWaiters::default());
         let input_waiters = Arc::new(InputWaiters::default());
-        let chapters = [store::CHAPTER, MAIL, presence::CHAPTER, access::CHAPTER];
+        let chapters = [
+            store::CHAPTER,
+            MAIL,
+            presence::CHAPTER,
+            access::CHAPTER,
+            push::CHAPTER,
+        ];
         let db = Database::open(&config.data_dir.join(STORE), &chapters)?;
         let outbox = Outbox::default();
         let heard = input_waiters.behind(mail_waiters.behind(Arc::new(bus.clone())));
@@ -349,16 +365,6 @@ fn greet(config: &Config, hub: &Hub, addresses: &[String], redis: &redis::Choice
     if std::io::stdout().is_terminal() {
         println!("{}", greeting.text());
     }
-}
-
-fn addresses(sockets: &[TcpListener], config: &Config) -> Vec<SocketAddr> {
-    let bound: Vec<_> = sockets.iter().filter_map(|s| s.local_addr().ok()).collect();
-    for missing in &config.listen.host {
-        if !bound.iter().any(|address| address.ip() == *missing) {
-            warn!("not listening on {missing}: this machine does not have that address");
-        }
-    }
-    bound
 }
 
 fn connection_limits(config: &Config) -> listen::ConnectionLimits {

@@ -19,6 +19,7 @@
 pub mod daemon;
 pub mod http;
 pub mod place;
+pub mod push_service;
 pub mod redis;
 pub mod socket;
 pub mod tunnel;
@@ -26,6 +27,7 @@ pub mod tunnel;
 pub use daemon::{Daemon, Setup};
 pub use http::{Answer, Ask};
 pub use place::Place;
+pub use push_service::PushService;
 pub use redis::Redis;
 pub use socket::Socket;
 pub use tunnel::Edge;
