@@ -267,6 +267,11 @@ impl Daemon {
         self.wait_for_end().await;
     }
 
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the daemon is ours")
+    }
+
     pub async fn wait_for_end(&mut self) -> ExitStatus {
         let child = &mut self.child;
         eventually("maestrod ends", || {

@@ -16,6 +16,7 @@
     reason = "every test binary that includes this module uses its own part of it"
 )]
 
+pub mod caller;
 pub mod daemon;
 pub mod http;
 pub mod place;
@@ -23,6 +24,7 @@ pub mod redis;
 pub mod socket;
 pub mod tunnel;
 
+pub use caller::{Caller, Reply};
 pub use daemon::{Daemon, Setup};
 pub use http::{Answer, Ask};
 pub use place::Place;
