@@ -13,22 +13,26 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("ports", &["domain"]),
     // what can be asked
-    ("app", &["domain", "ports"]),
+    ("app", &["domain", "ports", "crash"]),
     // machinery: names no domain at all
+    ("crash", &[]),
     ("shutdown", &[]),
     ("private_socket", &[]),
     ("config", &[]),
     ("service", &["shutdown"]),
-    ("sqlite", &["shutdown"]),
+    ("sqlite", &["shutdown", "crash"]),
     ("redis_link", &["shutdown"]),
     ("process", &[]),
-    ("supervisor", &["process", "shutdown"]),
+    ("supervisor", &["process", "shutdown", "crash"]),
     ("children", &["supervisor", "config"]),
     // adapters: implement ports, never name each other or app
     ("clock", &["domain", "ports"]),
-    ("store", &["domain", "ports", "sqlite", "redis_link"]),
+    ("store", &["domain", "ports", "sqlite", "redis_link", "crash"]),
     ("bus", &["domain", "ports", "redis_link", "shutdown"]),
-    ("mail", &["domain", "ports", "redis_link", "sqlite", "shutdown"]),
+    (
+        "mail",
+        &["domain", "ports", "redis_link", "sqlite", "shutdown", "crash"],
+    ),
     ("locks", &["domain", "ports", "redis_link", "shutdown"]),
     ("manifest", &["domain", "ports"]),
     ("skills", &[]),
@@ -45,7 +49,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "shutdown",
         ],
     ),
-    ("access", &["domain", "ports", "app", "sqlite", "shutdown"]),
+    (
+        "access",
+        &["domain", "ports", "app", "sqlite", "shutdown", "crash"],
+    ),
     (
         "tunnel",
         &["access", "children", "supervisor", "config", "shutdown"],
