@@ -30,6 +30,7 @@ pub mod process; // which process is this, does it live, tell me when it ends
 pub mod redis_link; // the one way to redis: up since when, or down and why
 pub mod sqlite; // one file, one writer thread, group commit, migrations, backup; names no domain
 pub mod config; // TOML, environment and flags become one checked Config with origins
+pub mod metrics; // how the daemon counts, and the page that shows it to Prometheus
 pub mod service; // us and the init system: signals, sd_notify, journald, sleep
 pub mod private_socket; // a unix socket for this user alone
 pub mod crash; // where tests kill the daemon; nothing of it is in a release

@@ -8,13 +8,14 @@
 # Ends with 1 if something is missing that could not be installed, and says what.
 set -u
 
-all="build redis clients fuzz"
+all="build redis clients promtool fuzz"
 
 group() {
     case $1 in
         build) need cc build-essential - ;;
         redis) need redis-server redis-server redis ;;
         clients) need node nodejs node; need npm npm node; need python3 python3-venv python; clients ;;
+        promtool) promtool_alone ;;
         fuzz) [ "$(uname -s)" != Linux ] || need c++ g++ - ;; # elsewhere fuzz/run.sh says that it is skipped
         *) echo "unknown group: $1 (there are: $all)" >&2; exit 64 ;;
     esac
@@ -49,6 +50,27 @@ clients() {
             "$venv/bin/pip" install -q --disable-pip-version-check -r "$here/clients/requirements.txt" &&
             touch "$venv/installed" || missing=1
     fi
+}
+
+# Prometheus's own check of metrics and rules. On Debian it is taken out of the package, because installing that would
+# start a server.
+promtool_alone() {
+    target=$(cd "$(dirname "$0")/.." && pwd)/target
+    command -v promtool >/dev/null 2>&1 || [ -x "$target/promtool" ] && return 0
+    if command -v apt-get >/dev/null 2>&1; then
+        echo "promtool is missing: taking it out of Debian's prometheus"
+        work=$(mktemp -d) && mkdir -p "$target" &&
+            (cd "$work" && { apt-get download -q prometheus || { update_apt && apt-get download -q prometheus; }; } &&
+                dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xf - ./usr/bin/promtool &&
+                mv usr/bin/promtool "$target/promtool")
+        rm -rf "$work"
+        [ -x "$target/promtool" ] && return 0
+    fi
+    need promtool - prometheus
+}
+
+update_apt() {
+    [ "$(id -u)" = 0 ] && apt-get update -q || sudo apt-get update -q
 }
 
 with_apt() {

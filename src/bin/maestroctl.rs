@@ -2,13 +2,17 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use maestro::ctl::{Cli, Exit, run};
+use clap::CommandFactory;
+use maestro::{
+    ctl::{Exit, answer_shell, parse, run},
+    daemon,
+};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    answer_shell();
+    let cli = parse();
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(cli)),
+        Ok(runtime) => runtime.block_on(run(cli, daemon::Cli::command)),
         Err(error) => {
             eprintln!("maestroctl: cannot start: {error}");
             Exit::Degraded.into()

@@ -16,6 +16,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::domain::{Event, Published};
+use crate::metrics::{Counters, Page, counters};
 use crate::ports::{Desktops, EventBus};
 
 use super::replay::Replay;
@@ -76,11 +77,26 @@ pub struct Local {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     queues: RwLock<Vec<Arc<Queue>>>,
     replay: Replay,
     cut_off: AtomicU64,
+    published: Counters,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            queues: RwLock::default(),
+            replay: Replay::default(),
+            cut_off: AtomicU64::default(),
+            published: counters(
+                "maestro_bus_events_total",
+                "Events that were published, those of other hubs included",
+                &["event"],
+            ),
+        }
+    }
 }
 
 struct Queue {
@@ -144,6 +160,21 @@ impl Local {
         of_kind.filter(hears_all).count()
     }
 
+    /// How many events wait for the subscriber of this kind that lags most.
+    pub fn longest_queue(&self, kind: Kind) -> usize {
+        let queues = self.shared.read();
+        let of_kind = queues.iter().filter(|queue| queue.kind == kind);
+        of_kind
+            .map(|queue| queue.state().waiting.len())
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Puts what it counts on `page`.
+    pub fn show(&self, page: &Page) {
+        page.meter(&self.shared.published);
+    }
+
     /// How many subscribers were cut off since the start.
     pub fn cut_off(&self) -> u64 {
         self.shared.cut_off.load(Ordering::Relaxed)
@@ -154,6 +185,13 @@ impl EventBus for Local {
     fn publish(&self, events: Vec<Arc<Published>>) {
         // First: who subscribes and then asks what happened before must find it in one of the two.
         self.shared.replay.record(&events);
+        for event in &events {
+            let name = match &event.event {
+                Event::Remote(_) => "remote", // named by another hub: who knows what
+                event => event.name(),
+            };
+            self.shared.published.with_label_values(&[name]).inc();
+        }
         for queue in self.shared.read().iter() {
             if queue.offer(&events) {
                 self.shared.cut_off.fetch_add(1, Ordering::Relaxed);

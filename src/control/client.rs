@@ -80,6 +80,13 @@ impl Client {
         whole(body).await
     }
 
+    /// Everything that is counted, in the text format of Prometheus.
+    pub async fn metrics(&mut self) -> Result<String, ClientError> {
+        let body = self.send(Method::GET, "/v1/metrics", None).await?;
+        let bytes = whole_bytes(body).await?;
+        String::from_utf8(bytes.into()).map_err(|error| ClientError::Broken(error.to_string()))
+    }
+
     /// Asks for something to be done.
     pub async fn post<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, ClientError> {
         let body = self.send(Method::POST, path, None).await?;
@@ -242,14 +249,17 @@ fn told(body: &impl Serialize) -> Result<String, ClientError> {
 }
 
 async fn whole<T: DeserializeOwned>(body: Incoming) -> Result<T, ClientError> {
+    let bytes = whole_bytes(body).await?;
+    serde_json::from_slice(&bytes).map_err(|error| ClientError::Broken(error.to_string()))
+}
+
+async fn whole_bytes(body: Incoming) -> Result<Bytes, ClientError> {
     let limited = http_body_util::Limited::new(body, MOST_BYTES);
     let bytes = timeout(ANSWER_TIME, limited.collect())
         .await
         .map_err(|_| ClientError::Silent)?;
-    let bytes = bytes
-        .map_err(|error| ClientError::Broken(error.to_string()))?
-        .to_bytes();
-    serde_json::from_slice(&bytes).map_err(|error| ClientError::Broken(error.to_string()))
+    let bytes = bytes.map_err(|error| ClientError::Broken(error.to_string()))?;
+    Ok(bytes.to_bytes())
 }
 
 fn broken(error: hyper::Error) -> ClientError {

@@ -35,6 +35,8 @@ pub trait Operations: Send + Sync + 'static {
     fn changes(&self) -> tokio::sync::watch::Receiver<u64>;
     /// The effective configuration with the origin of each value, secrets masked.
     fn config(&self) -> serde_json::Value;
+    /// Everything that is counted, in the text format of Prometheus.
+    fn metrics(&self) -> Pending<'_, String>;
     /// Agents and whether they live.
     fn agents(&self) -> Pending<'_, serde_json::Value>;
     /// Pairing, devices and the audit.

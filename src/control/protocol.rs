@@ -151,6 +151,14 @@ pub enum State {
 }
 
 impl State {
+    /// The word for scripts, as in JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::CrashLoop => "crash_loop",
+            other => other.word(),
+        }
+    }
+
     /// The word shown to people.
     pub fn word(self) -> &'static str {
         match self {
@@ -236,6 +244,8 @@ pub struct Hub {
     pub mobile_clients: usize,
     /// Number of the newest event.
     pub seq: u64,
+    /// Where Prometheus may read metrics besides the control socket.
+    pub metrics: Option<String>,
 }
 
 /// Agents by verdict.

@@ -32,6 +32,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::metrics::CONTENT_TYPE;
 use crate::private_socket::{PrivateSocket, SocketError};
 use crate::shutdown::TaskGroup;
 
@@ -139,6 +140,7 @@ pub(super) fn router(operations: Arc<dyn Operations>, stop: CancellationToken) -
         .route("/v1/status", get(status))
         .route("/v1/status/watch", get(watch))
         .route("/v1/config", get(config))
+        .route("/v1/metrics", get(metrics))
         .route("/v1/agents", get(agents))
         .route("/v1/tunnel", get(tunnel))
         .route("/v1/tunnel/check", post(tunnel_check))
@@ -161,6 +163,11 @@ async fn status(State(desk): State<Desk>) -> Response {
 
 async fn config(State(desk): State<Desk>) -> Response {
     Json(desk.operations.config()).into_response()
+}
+
+async fn metrics(State(desk): State<Desk>) -> Response {
+    let page = desk.operations.metrics().await;
+    ([("content-type", CONTENT_TYPE)], page).into_response()
 }
 
 async fn agents(State(desk): State<Desk>) -> Response {

@@ -89,6 +89,9 @@ impl Operations for StandIn {
     fn config(&self) -> serde_json::Value {
         json!({"values": {}, "text": ""})
     }
+    fn metrics(&self) -> Pending<'_, String> {
+        Box::pin(async { "maestro_ready 1\n".to_owned() })
+    }
     fn agents(&self) -> Pending<'_, serde_json::Value> {
         Box::pin(async { json!([]) })
     }

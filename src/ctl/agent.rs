@@ -25,7 +25,7 @@ use tokio::{
 use crate::process::{Identity, Life, identity};
 
 use super::{
-    Context,
+    Context, complete,
     exit::Exit,
     hub::{HubAt, HubError},
 };
@@ -73,7 +73,7 @@ enum AgentCommand {
 #[derive(Args, Debug)]
 struct Whose {
     /// The session whose agent it is
-    #[arg(long, env = "MAESTRO_SESSION_ID", value_name = "ID")]
+    #[arg(long, env = "MAESTRO_SESSION_ID", value_name = "ID", add = complete::sessions())]
     session: String,
     /// The hub, if it is not where the configuration says
     #[arg(long, env = "MAESTRO_SERVER_URL", value_name = "URL")]

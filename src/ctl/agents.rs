@@ -96,7 +96,7 @@ fn hint(rows: &[Value]) -> String {
 }
 
 /// An agent's words reach a terminal here: without what a terminal would obey.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_control() || c.is_whitespace());
     words
         .filter(|word| !word.is_empty())

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::control::client::encode;
 
 use super::{
-    Context,
+    Context, complete,
     exit::Exit,
     hub::{HubAt, HubError},
 };
@@ -31,6 +31,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 #[command(after_help = EXAMPLES)]
 pub struct AnswerArgs {
     /// The session that waits
+    #[arg(add = complete::sessions())]
     session: String,
     /// What you answer
     #[arg(required_unless_present = "choice")]

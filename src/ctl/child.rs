@@ -5,12 +5,13 @@ use clap::Args;
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{ChildAct, State};
 
-use super::{Context, exit::Exit};
+use super::{Context, complete, exit::Exit};
 
 /// Arguments of `start`, `stop` and `restart`.
 #[derive(Args, Debug)]
 pub struct ChildArgs {
     /// redis or tunnel
+    #[arg(add = complete::children())]
     child: String,
 }
 

@@ -6,11 +6,12 @@ use comfy_table::{Table, presets::NOTHING};
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::devices::{DeviceAct, DeviceActDone, DeviceList};
 
-use super::{Context, exit::Exit, paint::between};
+use super::{Context, complete, exit::Exit, paint::between};
 
 const EXAMPLES: &str = "\
 Examples:
   maestroctl devices                            who is paired
+  maestroctl devices list --json                the same for scripts
   maestroctl devices revoke 'iPhone of Anna'    lost: closed within a second
   maestroctl devices scopes ipad view           the beginning of a name or id will do
   maestroctl devices rename dev_17 'Old phone'
@@ -48,7 +49,8 @@ enum DevicesCommand {
         #[arg(
             required_unless_present = "all",
             conflicts_with = "all",
-            value_name = "DEVICE"
+            value_name = "DEVICE",
+            add = complete::devices()
         )]
         device: Option<String>,
         /// All of them
@@ -58,6 +60,7 @@ enum DevicesCommand {
     /// Give a device another name
     Rename {
         /// Its id or name, or the beginning of one
+        #[arg(add = complete::devices())]
         device: String,
         /// Its new name
         name: String,
@@ -65,6 +68,7 @@ enum DevicesCommand {
     /// Say what a device may do from now on
     Scopes {
         /// Its id or name, or the beginning of one
+        #[arg(add = complete::devices())]
         device: String,
         /// view, answer, mail, prompt, spawn, admin
         #[arg(value_name = "LIST", value_delimiter = ',', num_args = 1, required = true)]

@@ -34,8 +34,14 @@ const MORE_PLACES: [&str; 4] = [
     "/home/linuxbrew/.linuxbrew/bin",
 ];
 
+const EXAMPLES: &str = "\
+Examples:
+  maestroctl doctor                    what is wrong, and what to do
+  maestroctl doctor --json | jq '.[] | select(.level != \"good\")'";
+
 /// Arguments of `doctor`.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct DoctorArgs {
     /// Print JSON
     #[arg(long)]

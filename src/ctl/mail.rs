@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::control::client::{Client, ClientError, encode};
 
-use super::{Context, exit::Exit, paint::between};
+use super::{Context, complete, exit::Exit, paint::between};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,7 +33,7 @@ enum MailCommand {
     /// The newest mail, or a session's inbox
     List {
         /// Only what this session finds in its inbox
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", add = complete::sessions())]
         session: Option<String>,
         /// Only of this project
         #[arg(long, value_name = "ID")]

@@ -5,15 +5,21 @@ mod agents;
 mod answer;
 mod audit;
 mod child;
+mod complete;
 mod completions;
 mod devices;
 mod doctor;
+mod examples;
 mod exit;
 mod hub;
 mod mail;
+mod man;
+mod metrics;
 mod paint;
 mod pair;
 mod qr;
+#[cfg(test)]
+mod reference;
 mod settings;
 mod status;
 mod streams;
@@ -27,7 +33,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 
 pub use exit::Exit;
 
@@ -42,6 +49,7 @@ Examples:
   maestroctl status --wait ready       for scripts: returns once all is ready
   maestroctl logs -f redis             what redis-server prints
   maestroctl restart redis
+  maestroctl stop tunnel               shut the way in, until: maestroctl start tunnel
   maestroctl answer sess_1 yes         answer an agent that waits for input
   maestroctl tunnel status --check     does the public address lead to this hub?
   maestroctl events -f | jq .event     what goes on, one JSON object a line
@@ -49,11 +57,7 @@ Examples:
   maestroctl agent run --session sess_1 -- claude    run an agent that the hub looks after
   maestroctl pair                      a QR code for your phone
   maestroctl import ~/.maestro/data    take over from the Node server
-  maestroctl backup hub.db             a consistent copy while running
-
-Exit codes:
-  0 done, or all ready   1 not done, or degraded   2 wrong usage
-  3 maestrod is not running   4 it belongs to another user";
+  maestroctl backup hub.db             a consistent copy while running";
 
 /// Name, in the data directory, of the file with the hub's URL (DATA.md section 2).
 const SERVER_URL: &str = "server-url";
@@ -62,7 +66,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "maestroctl", version, about = "Remote control of maestrod", after_help = EXAMPLES)]
+#[command(name = "maestroctl", version, about = "Remote control of maestrod", after_help = format!("{EXAMPLES}\n\n{}", Exit::table()))]
 pub struct Cli {
     /// The daemon's control socket, if it is not where the configuration says
     #[arg(long, global = true, env = "MAESTRO_SOCKET", value_name = "PATH")]
@@ -94,6 +98,8 @@ enum Command {
     Mail(mail::MailArgs),
     /// Answer an agent that waits for input
     Answer(answer::AnswerArgs),
+    /// Everything that is counted, in the text format of Prometheus
+    Metrics(metrics::MetricsArgs),
     /// Events as they happen
     Events(streams::EventsArgs),
     /// Pair a phone: shows a QR code and waits for it
@@ -116,8 +122,10 @@ enum Command {
     Backup(transfer::BackupArgs),
     /// Look for what is wrong, with a remedy each
     Doctor(doctor::DoctorArgs),
-    /// Print a completion script for your shell
+    /// Print what makes your shell complete commands, sessions, devices and children
     Completions(completions::CompletionsArgs),
+    /// Write the manual pages into a directory, or show the main one
+    Man(man::ManArgs),
 }
 
 /// What every command needs to know.
@@ -134,9 +142,9 @@ pub struct Context {
 
 impl Context {
     /// Finds the daemon. A broken file must not keep an operator from asking a daemon that runs: it is passed over.
-    fn find(cli: &Cli) -> Self {
+    fn find(socket: Option<PathBuf>, config_file: Option<PathBuf>) -> Self {
         let loaded = Config::from_process(&ConfigArgs {
-            config: cli.config.clone(),
+            config: config_file.clone(),
             ..ConfigArgs::default()
         });
         let without_file = || {
@@ -152,10 +160,7 @@ impl Context {
         // With a broken environment too nothing is found, which reads as "not running", and `doctor` says why.
         let place = |of: fn(&Config) -> PathBuf| config.as_ref().map(of).unwrap_or_default();
         Self {
-            socket: cli
-                .socket
-                .clone()
-                .unwrap_or_else(|| place(|config| config.runtime_dir.join(SOCKET))),
+            socket: socket.unwrap_or_else(|| place(|config| config.runtime_dir.join(SOCKET))),
             last_status: place(|config| config.state_dir.join(LAST_STATUS)),
             server_url_file: place(|config| config.data_dir.join(SERVER_URL)),
             configured_url: config
@@ -164,7 +169,7 @@ impl Context {
             heartbeat: config
                 .as_ref()
                 .map_or(HEARTBEAT, |config| config.presence.heartbeat),
-            config_file: cli.config.clone(),
+            config_file,
             loaded,
         }
     }
@@ -186,9 +191,26 @@ impl Context {
     }
 }
 
-/// Runs one command.
-pub async fn run(cli: Cli) -> ExitCode {
-    let context = Context::find(&cli);
+/// The command line as people see it.
+pub fn command() -> clap::Command {
+    examples::everywhere(Cli::command())
+}
+
+/// Reads our own command line; wrong usage ends here.
+pub fn parse() -> Cli {
+    Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+/// Answers a shell that completes a command line, and ends; does nothing if none does. Call it before anything else.
+pub fn answer_shell() {
+    CompleteEnv::with_factory(command)
+        .var(completions::ASKS)
+        .complete();
+}
+
+/// Runs one command. `daemon` is the daemon's command line, for the manual.
+pub async fn run(cli: Cli, daemon: fn() -> clap::Command) -> ExitCode {
+    let context = Context::find(cli.socket, cli.config);
     let exit = match cli.command {
         Command::Agent(args) => return agent::run(&context, args).await,
         Command::Status(args) => status::run(&context, args).await,
@@ -199,6 +221,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Agents(args) => agents::run(&context, args).await,
         Command::Mail(args) => mail::run(&context, args).await,
         Command::Answer(args) => answer::run(&context, args).await,
+        Command::Metrics(args) => metrics::run(&context, args).await,
         Command::Events(args) => streams::events(&context, args).await,
         Command::Pair(args) => pair::run(&context, args).await,
         Command::Devices(args) => devices::run(&context, args).await,
@@ -211,6 +234,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Backup(args) => transfer::backup(&context, args).await,
         Command::Doctor(args) => doctor::run(&context, args).await,
         Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args, daemon),
     };
     exit.into()
 }

@@ -7,8 +7,15 @@ use crate::control::client::{Client, ClientError};
 
 use super::{Context, exit::Exit};
 
+const EXAMPLES: &str = "\
+Examples:
+  maestroctl config show           each value, and where it comes from
+  maestroctl config check          is the file good?
+  maestroctl config reload         use it without a restart";
+
 /// Arguments of `config`.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct SettingsArgs {
     #[command(subcommand)]
     what: What,

@@ -204,6 +204,9 @@ pub fn render(status: &Status, paint: Paint) -> String {
     if let Some(file) = &status.places.config_file {
         out += &row("config", file, paint);
     }
+    if let Some(metrics) = &status.hub.metrics {
+        out += &row("metrics", metrics, paint);
+    }
     out += &row(
         "run by",
         &format!("{} (pid {})", status.daemon.owner, status.daemon.pid),

@@ -4,13 +4,13 @@ use clap::Args;
 
 use crate::control::client::{Client, ClientError, encode};
 
-use super::{Context, exit::Exit};
+use super::{Context, complete, exit::Exit};
 
 /// Arguments of `logs`.
 #[derive(Args, Debug)]
 pub struct LogsArgs {
     /// Whose: hub, redis or tunnel
-    #[arg(default_value = "hub")]
+    #[arg(default_value = "hub", add = complete::logs())]
     source: String,
     /// Go on with what comes
     #[arg(long, short)]

@@ -38,6 +38,7 @@ use super::{
     greeting::Greeting,
     ingress::Ingress,
     mail::{self, MailHouse},
+    metrics::{self, Counted},
     operator::{Child, Fixed, Operator, Parts as Desk, Stock},
     redis,
     server_url::ServerUrl,
@@ -62,6 +63,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let keeping = Keeping::open(&config)?;
     let agent_key = access::agent_key(&config.data_dir.join(AGENT_KEY))?;
     let sockets = listen::bind(&config.listen.host, config.listen.port)?;
+    let scraped = metrics::bind(config.metrics.listen)?;
     let control = ControlSocket::bind(&config.runtime_dir.join(SOCKET)).await?;
     let addresses = addresses(&sockets, &config);
     let port = addresses.first().map_or(config.listen.port, SocketAddr::port);
@@ -102,6 +104,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let claims = keeping.claims(&config, link.as_ref());
     let (agents, presence) = keeping.presence(&config, &facts).unzip();
     let devices = doors::devices(&config, keeping.db.clone(), keeping.clock.clone(), &background)?;
+    let outbox = keeping.outbox.clone();
     let hub = keeping.hub(&config, manifests.clone(), facts, mail.mailbox(), agents, claims);
     let hub = hub.with_devices(devices);
     if choice == redis::Choice::Managed {
@@ -150,6 +153,7 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         redis: redis_told,
         link: link.clone(),
         ingress: ingress.standing(),
+        metrics: scraped.as_ref().and_then(metrics::address),
     };
     let loaded = Arc::new(ArcSwap::from_pointee(ground.loaded.clone()));
     let operated = redis.iter().map(|handle| Child {
@@ -166,11 +170,19 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
         fixed,
         loaded: loaded.clone(),
         recent: ground.logging.recent.clone(),
+        counted: Counted {
+            connections: connections.clone(),
+            outside: ingress.connections().clone(),
+            outbox,
+            resyncs: exchange.as_ref().map(Exchange::resyncs),
+        },
     });
     operator.follow(seen, &background);
     operator.follow_devices(&background);
     control.serve(Arc::new(operator.clone()), &desk);
+    let scrapes = metrics::serve(scraped, &operator, &gate, &listeners);
     Ok(Daemon {
+        scrapes,
         loaded,
         operator,
         orders,

@@ -143,9 +143,9 @@ impl Ingress {
         self.standing.clone()
     }
 
-    /// How many connections from outside are open.
-    pub fn connections(&self) -> usize {
-        self.connections.open()
+    /// Connections from outside.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// Tells every connection to end after the answer it is at.

@@ -13,6 +13,7 @@ mod ingress;
 #[cfg(test)]
 mod liveness_tests;
 mod mail;
+mod metrics;
 mod operator;
 mod plan;
 mod redis;
@@ -160,6 +161,8 @@ struct Daemon {
     connections: Connections,
     listeners: TaskGroup,
     ingress: Ingress,
+    /// Of the listener for Prometheus.
+    scrapes: Connections,
     store: Embedded,
     server_url: ServerUrl,
     loaded: Arc<ArcSwap<Loaded>>,
@@ -264,7 +267,7 @@ impl Daemon {
             "stopping": hub.stopping().is_cancelled(),
             "missing": hub.readiness().missing(),
             "connections": self.connections.open(),
-            "connections_from_outside": self.ingress.connections(),
+            "connections_from_outside": self.ingress.connections().open(),
             "requests_in_flight": hub.in_flight().len(),
             "raw_sockets": hub.bus().count(Kind::Raw),
             "ui_sockets": hub.clients().ui(),

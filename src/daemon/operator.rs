@@ -35,7 +35,10 @@ use crate::shutdown::TaskGroup;
 use crate::supervisor::{Handle, Transition};
 use crate::tunnel::Tunnel;
 
-use super::mail::MailHouse;
+use super::{
+    mail::MailHouse,
+    metrics::{self, Counted},
+};
 
 /// The status is written down at least this often, so that a dead daemon's last words have an age.
 const NOTE_PULSE: Duration = Duration::from_secs(60);
@@ -75,6 +78,8 @@ pub struct Fixed {
     pub ingress: Standing,
     /// The way to redis, if there is one.
     pub link: Option<RedisLink>,
+    /// Where Prometheus may read metrics.
+    pub metrics: Option<String>,
 }
 
 /// Answers operators. Clones share everything.
@@ -101,9 +106,11 @@ pub struct Parts {
     pub loaded: Arc<ArcSwap<Loaded>>,
     /// Our own newest log lines.
     pub recent: Recent,
+    /// What is asked for counts only.
+    pub counted: Counted,
 }
 
-struct Inner {
+pub(super) struct Inner {
     parts: Parts,
     orders: mpsc::Sender<Order>,
     changes: watch::Sender<u64>,
@@ -203,6 +210,13 @@ impl Operations for Operator {
     fn config(&self) -> Value {
         let loaded = self.inner.loaded.load();
         json!({"values": loaded.to_json(), "text": loaded.render()})
+    }
+
+    fn metrics(&self) -> Pending<'_, String> {
+        Box::pin(async {
+            let status = self.status().await;
+            metrics::page(&self.inner, &status)
+        })
     }
 
     fn agents(&self) -> Pending<'_, Value> {

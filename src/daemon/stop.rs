@@ -39,6 +39,7 @@ impl Daemon {
             connections,
             listeners,
             ingress,
+            scrapes,
             store,
             server_url,
             operator,
@@ -51,7 +52,7 @@ impl Daemon {
         } = self;
         let (children, redis, tunnel) = (&children, redis.as_ref(), tunnel.handle());
         let (hub, gateway, connections) = (&hub, &gateway, &connections);
-        let (listeners, ingress) = (&listeners, &ingress);
+        let (listeners, ingress, scrapes) = (&listeners, &ingress, &scrapes);
         let (store, background, notifier) = (&store, &background, &ground.notifier);
         let hurry = CancellationToken::new();
         let mut signals = ground.signals;
@@ -71,6 +72,7 @@ impl Daemon {
                 notifier.extend_timeout(limits.exit + LAST_RESORT);
                 connections.finish();
                 ingress.finish();
+                scrapes.finish();
             }),
             Step::new("close the tunnel", NOTICE_FIRST + HAND_OVER, |_| async {
                 if let Some(tunnel) = tunnel {
@@ -99,6 +101,7 @@ impl Daemon {
                     ingress.close(limit.min(GOODBYE)).await;
                     listeners.close(limit).await;
                     connections.close(limit.min(GOODBYE)).await;
+                    scrapes.close(limit.min(GOODBYE)).await;
                 },
             ),
             Step::new("stop looking after things", limits.kill, |limit| async move {

@@ -1,7 +1,7 @@
 //! What happens to every request on the local listener before a route sees it, in this order: an agent's token taken off
 //! the path, gate, OPTIONS, whose token it is, upgrade, spelling of the path, no writes while stopping. And to every answer after: CORS for listed pages, a request id.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
 use axum::{
@@ -20,7 +20,7 @@ use crate::app::UnknownAgent;
 use crate::domain::Caller;
 
 use super::{
-    Hub,
+    DoorMeter, Hub, LOCAL,
     error::{RouteError, internal_error},
     identity::{self, Shown},
     listen::{Door, Entrance},
@@ -41,17 +41,20 @@ pub struct LocalDoor {
     gate: Arc<ArcSwap<Gate>>,
     gateway: Gateway,
     router: Router,
+    meter: DoorMeter,
 }
 
 impl LocalDoor {
     /// Leads to `hub` and its `gateway`. The gate can be exchanged while it is in use.
     pub fn new(hub: Hub, gate: Arc<ArcSwap<Gate>>, gateway: Gateway) -> Self {
         let router = router(hub.clone());
+        let meter = DoorMeter::new(hub.traffic(), LOCAL);
         Self {
             hub,
             gate,
             gateway,
             router,
+            meter,
         }
     }
 
@@ -69,10 +72,11 @@ impl LocalDoor {
             Err(unknown) => return unknown.into_response(),
         };
         if socket_io::is_meant(&request) {
-            return self.gateway.answer(request).await;
+            let response = self.gateway.answer(request).await;
+            return self.meter.socket_io.mark(response);
         }
         if raw_ws::is_wanted(&request) {
-            return raw_ws::upgrade(&self.hub, request);
+            return self.meter.raw.mark(raw_ws::upgrade(&self.hub, request));
         }
         if path::normalize(request.uri_mut()).is_err() {
             let message = "The path has an escape that is none, or that is no UTF-8".to_owned();
@@ -87,30 +91,32 @@ impl LocalDoor {
             Err(never) => match never {},
         }
     }
+}
 
-    fn admit(&self, request: &Request) -> Result<(), Turned> {
-        // A target in absolute form names the host too; both must be ours.
-        let authority = request.uri().authority().map(|a| a.as_str());
-        let mut hosts = texts(request.headers(), header::HOST);
-        if let (Some(named), [host]) = (authority, &mut hosts[..])
-            && !named.eq_ignore_ascii_case(host)
-        {
-            hosts.push(named);
-        }
-        let origins = texts(request.headers(), header::ORIGIN);
-        self.gate.load().admit(&hosts, &origins)
+/// Asks the gate of a listener of this machine.
+pub(super) fn admit(gate: &ArcSwap<Gate>, request: &Request) -> Result<(), Turned> {
+    // A target in absolute form names the host too; both must be ours.
+    let authority = request.uri().authority().map(|a| a.as_str());
+    let mut hosts = texts(request.headers(), header::HOST);
+    if let (Some(named), [host]) = (authority, &mut hosts[..])
+        && !named.eq_ignore_ascii_case(host)
+    {
+        hosts.push(named);
     }
+    let origins = texts(request.headers(), header::ORIGIN);
+    gate.load().admit(&hosts, &origins)
 }
 
 impl Door for LocalDoor {
     async fn answer(&self, mut request: Request) -> Response {
         // A poll of Socket.IO waits for events, and is answered when its socket is closed: it must not hold up the stop.
+        let started = Instant::now();
         let _in_flight = (!socket_io::is_meant(&request)).then(|| self.hub.in_flight().token());
         let id = self.hub.next_request_id();
         let shown = identity::take(request.uri_mut());
         let method = request.method().clone();
         let target = identity::masked(request.uri().path()).into_owned();
-        let mut response = match self.admit(&request) {
+        let mut response = match admit(&self.gate, &request) {
             // A page that is turned away cannot even read that it was: no CORS headers.
             Err(turned) => turned.into_response(),
             Ok(()) => {
@@ -128,6 +134,7 @@ impl Door for LocalDoor {
                 response
             }
         };
+        self.meter.answered(&mut response, started);
         debug!(request = id, %method, path = target, status = response.status().as_u16(), "answered");
         if let Ok(id) = HeaderValue::try_from(id) {
             response.headers_mut().insert(REQUEST_ID, id);

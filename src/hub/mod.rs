@@ -10,6 +10,7 @@ pub(crate) mod fuzzing;
 mod identity;
 pub mod ingress;
 pub mod listen;
+mod metrics_door;
 mod path;
 mod phone;
 pub mod query;
@@ -21,6 +22,7 @@ mod socket_io;
 mod stall;
 mod status;
 mod terminals;
+mod traffic;
 
 use std::{
     sync::{
@@ -41,12 +43,17 @@ use crate::shutdown::TaskGroup;
 use crate::skills::Skills;
 
 use self::routes::Routes;
+use self::traffic::{DoorMeter, Traffic};
 
 pub use front::LocalDoor;
+pub use metrics_door::MetricsDoor;
 pub use socket_io::{Clients, Gateway};
 pub use stall::{Line, LineRef, Stall};
 pub use status::Readiness;
 pub use terminals::Terminals;
+
+/// What the local door is called where it is counted.
+const LOCAL: &str = "local";
 
 /// What every handler can reach. Cloning is cheap; clones share everything.
 #[derive(Clone)]
@@ -67,6 +74,7 @@ struct Shared {
     in_flight: TaskTracker,
     started: Instant,
     requests: AtomicU64,
+    traffic: Traffic,
 }
 
 /// How much a client may ask of us at once.
@@ -120,6 +128,7 @@ impl Hub {
             in_flight: TaskTracker::new(),
             started: Instant::now(),
             requests: AtomicU64::new(0),
+            traffic: Traffic::default(),
         };
         Self {
             app,
@@ -202,6 +211,11 @@ impl Hub {
         Terminals::new(self.bus.clone(), self.clients.clone()).count()
     }
 
+    /// How many requests were answered, by route.
+    pub fn traffic(&self) -> &Traffic {
+        &self.shared.traffic
+    }
+
     /// Requests that are being answered.
     pub fn in_flight(&self) -> &TaskTracker {
         &self.shared.in_flight
@@ -230,7 +244,10 @@ fn routes() -> Routes {
 
 fn router(hub: Hub) -> Router {
     routes()
-        .into_router()
+        .into_router(|route| {
+            hub.traffic()
+                .route(LOCAL, traffic::method(&route.method), route.path)
+        })
         .fallback(front::not_found)
         .method_not_allowed_fallback(front::not_found)
         .with_state(hub)

@@ -8,7 +8,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 
-use super::Hub;
+use super::{Hub, traffic::RouteMeter};
 
 /// Handlers of one path.
 pub struct Handlers<S = Hub> {
@@ -58,9 +58,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.all.into_iter()
     }
 
-    /// The router that holds exactly these.
-    pub fn into_router(self) -> Router<S> {
-        let add = |router: Router<S>, route: Route<S>| router.route(route.path, route.handler);
+    /// The router that holds exactly these, each counted by its own meter.
+    pub fn into_router(self, meter: impl Fn(&Route<S>) -> RouteMeter) -> Router<S> {
+        let add = |router: Router<S>, route: Route<S>| {
+            let meter = meter(&route);
+            router.route(route.path, meter.on(route.handler))
+        };
         self.into_each().fold(Router::new(), add)
     }
 }

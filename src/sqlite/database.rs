@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tokio::{sync::oneshot, task};
 
 use super::{
-    BackupReport, Chapter, Job, Limits, SqliteError, Verdict, backup, migrate::migrate, open,
+    BackupReport, Chapter, Job, Limits, Meters, SqliteError, Verdict, backup, migrate::migrate, open,
     readers::Readers, writer::Writer,
 };
 
@@ -107,6 +107,11 @@ impl Database {
     /// first success.
     pub fn trouble(&self) -> Option<SqliteError> {
         self.inner.writer.trouble()
+    }
+
+    /// What its writer thread counts.
+    pub fn meters(&self) -> &Meters {
+        self.inner.writer.meters()
     }
 
     /// Where it lies.

@@ -17,6 +17,7 @@
 mod backup;
 mod database;
 mod error;
+mod meters;
 mod migrate;
 mod open;
 mod readers;
@@ -27,5 +28,6 @@ mod writer;
 pub use backup::BackupReport;
 pub use database::Database;
 pub use error::SqliteError;
+pub use meters::Meters;
 pub use migrate::Chapter;
 pub use writer::{Job, Limits, Verdict};

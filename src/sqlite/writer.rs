@@ -8,12 +8,17 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use rusqlite::{Connection, ffi};
 
+<<<<<<< HEAD
 use super::SqliteError;
 use crate::crash;
+=======
+use super::{Meters, SqliteError};
+>>>>>>> main
 
 /// Work for the writer thread.
 pub trait Job: Send {
@@ -55,17 +60,20 @@ pub(super) struct Writer {
     queue: RwLock<Option<SyncSender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     trouble: Arc<Mutex<Option<SqliteError>>>,
+    meters: Meters,
 }
 
 impl Writer {
     pub(super) fn start(conn: Connection, limits: Limits) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(limits.queue);
         let trouble = Arc::new(Mutex::new(None));
+        let meters = Meters::default();
         let worker = Worker {
             conn,
             queue: receiver,
             most: limits.batch,
             trouble: trouble.clone(),
+            meters: meters.clone(),
         };
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
@@ -74,6 +82,7 @@ impl Writer {
             queue: RwLock::new(Some(sender)),
             thread: Mutex::new(Some(thread)),
             trouble,
+            meters,
         })
     }
 
@@ -81,11 +90,20 @@ impl Writer {
     pub(super) fn submit(&self, job: Box<dyn Job>) {
         let refused = match &*self.queue.read().unwrap_or_else(PoisonError::into_inner) {
             None => Some((job, SqliteError::Stopping)),
-            Some(queue) => match queue.try_send(job) {
-                Ok(()) => None,
-                Err(TrySendError::Full(job)) => Some((job, SqliteError::Overloaded)),
-                Err(TrySendError::Disconnected(job)) => Some((job, SqliteError::Stopping)),
-            },
+            Some(queue) => {
+                self.meters.waiting.inc(); // before the thread can take it
+                match queue.try_send(job) {
+                    Ok(()) => None,
+                    Err(TrySendError::Full(job)) => Some((job, SqliteError::Overloaded)),
+                    Err(TrySendError::Disconnected(job)) => Some((job, SqliteError::Stopping)),
+                }
+                .inspect(|(_, why)| {
+                    self.meters.waiting.dec();
+                    if *why == SqliteError::Overloaded {
+                        self.meters.refused.inc();
+                    }
+                })
+            }
         };
         if let Some((job, error)) = refused {
             job.done(Err(error));
@@ -98,6 +116,11 @@ impl Writer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// What it counts.
+    pub(super) fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// Takes no more jobs, finishes those that wait, writes the WAL back, and returns when the thread is gone.
@@ -122,6 +145,7 @@ struct Worker {
     queue: Receiver<Box<dyn Job>>,
     most: usize,
     trouble: Arc<Mutex<Option<SqliteError>>>,
+    meters: Meters,
 }
 
 type Ran = (Box<dyn Job>, Result<Verdict, SqliteError>);
@@ -143,9 +167,14 @@ impl Worker {
     }
 
     fn batch(&self, jobs: Vec<Box<dyn Job>>) {
-        let mut ran: Vec<Ran> = Vec::with_capacity(jobs.len());
+        let (started, count) = (Instant::now(), jobs.len());
+        self.meters.waiting.sub(i64::try_from(count).unwrap_or(i64::MAX));
+        let mut ran: Vec<Ran> = Vec::with_capacity(count);
         let outcome = self.transact(jobs, &mut ran);
+        self.meters.commit.observe(started.elapsed().as_secs_f64());
+        self.meters.batch.observe(count as f64);
         if let Err(error) = &outcome {
+            self.meters.failed.inc();
             tracing::error!(%error, jobs = ran.len(), "a commit failed; nothing of it was applied");
         }
         self.note_trouble(&outcome, &ran);

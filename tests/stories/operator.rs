@@ -305,7 +305,7 @@ async fn help_shows_examples_and_wrong_usage_is_two() {
     assert!(text(&help).contains("Examples:") && text(&help).contains("Exit codes:"));
     assert_eq!(code(&daemon.ctl(&["levitate"]).await), 2);
     let script = daemon.ctl(&["completions", "bash"]).await;
-    assert!(text(&script).contains("_maestroctl()"));
+    assert!(text(&script).contains("_clap_complete_maestroctl()"));
     let doctor = daemon.ctl(&["doctor", "--json"]).await;
     let findings = parsed(&doctor);
     let checks: Vec<&str> = findings

@@ -55,6 +55,11 @@ impl Outbox {
         self.state().dropped
     }
 
+    /// How many events wait to be told.
+    pub fn waiting(&self) -> usize {
+        self.state().waiting.len()
+    }
+
     /// Keeps events from now on.
     pub(super) fn open(&self) {
         self.state().open = true;

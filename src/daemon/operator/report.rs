@@ -38,6 +38,7 @@ impl Inner {
                 ui_clients: self.hub.clients().ui(),
                 mobile_clients: self.hub.clients().mobile(),
                 seq: self.stock.store.seq(),
+                metrics: self.fixed.metrics.clone(),
             },
             agents: self.agent_counts(),
             devices: self.device_counts(),

@@ -15,7 +15,7 @@ mod rest;
 mod spelling;
 pub mod table;
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use axum::{
     Router,
@@ -34,18 +34,21 @@ use crate::access::{Denied, PublicUrl};
 use crate::app::App;
 
 use super::{
-    Hub,
+    DoorMeter, Hub,
     front::REQUEST_ID,
     listen::{Door, Entrance},
     phone::refusal::Refused,
     raw_ws,
     socket_io::{self, Gateway},
+    traffic,
 };
 
 use self::{guard::Unwelcome, lock::Lock, rate::TooOften, spelling::Misspelled, table::Decision};
 
 pub use guard::{Addresses, COOKIE, DEVICE, Guard, Guarding, IngressLimits};
 
+/// What this door is called where it is counted.
+const INGRESS: &str = "ingress";
 /// Where Socket.IO speaks.
 const SOCKET_IO: &str = "/socket.io/";
 
@@ -72,6 +75,7 @@ pub struct IngressDoor {
     phone: Phone,
     gateway: Gateway,
     router: Router,
+    meter: DoorMeter,
 }
 
 impl IngressDoor {
@@ -82,10 +86,12 @@ impl IngressDoor {
             guard: Arc::new(guard),
         };
         let router = router(&phone);
+        let meter = DoorMeter::new(phone.hub.traffic(), INGRESS);
         Self {
             phone,
             gateway,
             router,
+            meter,
         }
     }
 
@@ -99,7 +105,8 @@ impl IngressDoor {
         }
         request.extensions_mut().insert(Entrance::Ingress);
         if request.uri().path() == SOCKET_IO {
-            return self.socket_io(request).await;
+            let response = self.socket_io(request).await;
+            return self.meter.socket_io.mark(response);
         }
         if request.method() == Method::OPTIONS || raw_ws::is_wanted(&request) {
             return not_there().await;
@@ -140,6 +147,7 @@ impl IngressDoor {
 impl Door for IngressDoor {
     async fn answer(&self, mut request: Request) -> Response {
         // A poll of Socket.IO waits for events, and is answered when its socket is closed: it must not hold up the stop.
+        let started = Instant::now();
         let _in_flight = (!socket_io::is_meant(&request)).then(|| self.phone.hub.in_flight().token());
         let id = self.phone.hub.next_request_id();
         let (method, path) = (request.method().clone(), shown(request.uri()));
@@ -152,6 +160,7 @@ impl Door for IngressDoor {
             let message = "The hub failed; its log says why";
             Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).into_response()
         });
+        self.meter.answered(&mut response, started);
         debug!(request = id, %method, path, status = response.status().as_u16(), "answered from outside");
         headers::harden(
             response.headers_mut(),
@@ -188,10 +197,10 @@ fn router(phone: &Phone) -> Router {
             phone: phone.clone(),
             decision,
         };
-        router = router.route(
-            route.path,
-            route.handler.route_layer(from_fn_with_state(lock, lock::check)),
-        );
+        let meter = traffic::method(&route.method);
+        let meter = phone.hub.traffic().route(INGRESS, meter, route.path);
+        let handler = route.handler.route_layer(from_fn_with_state(lock, lock::check));
+        router = router.route(route.path, meter.on(handler));
     }
     router
         .fallback(not_there)
