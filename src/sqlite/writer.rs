@@ -13,12 +13,9 @@ use std::{
 
 use rusqlite::{Connection, ffi};
 
-<<<<<<< HEAD
-use super::SqliteError;
 use crate::crash;
-=======
+
 use super::{Meters, SqliteError};
->>>>>>> main
 
 /// Work for the writer thread.
 pub trait Job: Send {
