@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::{
-    dice::Dice,
+    harness::Dice,
     house::signal,
     workers::{remove_session, session},
     world::World,

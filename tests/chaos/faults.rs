@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use nix::sys::signal::Signal;
 
 use crate::{
-    dice::Dice,
+    harness::Dice,
     house::{House, signal},
     world::World,
 };
@@ -335,4 +335,17 @@ fn a_seed_has_its_faults_and_in_many_rounds_there_is_everything() {
         .map(|planned| planned.fault.name())
         .collect();
     assert_eq!(names.len(), 20, "{names:?}");
+}
+
+#[test]
+fn the_same_seed_throws_the_same_and_names_are_apart() {
+    let throws = |mut dice: Dice| (0..20).map(|_| dice.below(1000)).collect::<Vec<_>>();
+    assert_eq!(throws(Dice::of(7, "a")), throws(Dice::of(7, "a")));
+    assert_ne!(throws(Dice::of(7, "a")), throws(Dice::of(7, "b")));
+    assert_ne!(throws(Dice::of(7, "a")), throws(Dice::of(8, "a")));
+    let firsts: std::collections::BTreeSet<u64> =
+        (0..10_000).map(|n| Dice::of(7, &n.to_string()).roll()).collect();
+    assert_eq!(firsts.len(), 10_000);
+    let mut dice = Dice::new(1);
+    assert!((0..500).all(|_| (3..=5).contains(&dice.between(3, 5))));
 }

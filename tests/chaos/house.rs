@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    harness::{Caller, Edge, Place, Setup},
+    harness::{Caller, Edge, Place, Setup, daemon::program},
     line::Line,
 };
 
@@ -72,9 +72,6 @@ impl House {
                 .env("LD_PRELOAD", place.root().join("clock.so").display().to_string())
                 .env("CHAOS_CLOCK", place.root().join("clock").display().to_string());
         }
-        let program = |name: &str, built: &str| {
-            std::env::var_os(name).map_or_else(|| PathBuf::from(built), PathBuf::from)
-        };
         Self {
             line: Line::to(port).await,
             setup,
@@ -83,8 +80,8 @@ impl House {
             hub: Mutex::default(),
             disks,
             clock,
-            maestrod: program("CHAOS_MAESTROD", env!("CARGO_BIN_EXE_maestrod")),
-            maestroctl: program("CHAOS_MAESTROCTL", env!("CARGO_BIN_EXE_maestroctl")),
+            maestrod: program("maestrod", env!("CARGO_BIN_EXE_maestrod")),
+            maestroctl: program("maestroctl", env!("CARGO_BIN_EXE_maestroctl")),
             keep: AtomicBool::new(false),
         }
     }
@@ -143,12 +140,27 @@ impl House {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             };
             *hub = None;
-            // A disk without room, a port that is free in a moment: those pass. A mistake of ours does not.
-            if ended.code() != Some(73) && ended.code() != Some(75) || Instant::now() > deadline {
-                return Err(format!("maestrod ended with {ended} instead of starting"));
+            again(ended)?;
+            if Instant::now() > deadline {
+                return Err(format!(
+                    "maestrod ends with {ended} for {START:?} instead of starting"
+                ));
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// What an init system does: what ended by itself, and may come again, is started again.
+    ///
+    /// # Errors
+    /// It may not, or does not start.
+    pub async fn keep(&self) -> Result<(), String> {
+        let mut hub = self.hub().await;
+        let Some(Ok(Some(ended))) = hub.as_mut().map(Child::try_wait) else {
+            return Ok(());
+        };
+        again(ended)?;
+        self.start(&mut hub).await
     }
 
     /// Starts it and waits for nothing.
@@ -159,7 +171,7 @@ impl House {
             .append(true)
             .open(log)
             .expect("a log");
-        let mut command = self.setup.command(self.maestrod.to_str().expect("a path"));
+        let mut command = self.setup.command(&self.maestrod);
         command
             .args(["run", "--config"])
             .arg(self.place().root().join("maestro.toml"))
@@ -179,7 +191,7 @@ impl House {
 
     /// Runs `maestroctl` to its end; its output if that is JSON.
     pub async fn ctl(&self, args: &[&str]) -> Option<Value> {
-        let mut command = self.setup.command(self.maestroctl.to_str().expect("a path"));
+        let mut command = self.setup.command(&self.maestroctl);
         command.args(args).env_remove("LD_PRELOAD").stderr(Stdio::null());
         let run = tokio::task::spawn_blocking(move || command.output());
         let output = tokio::time::timeout(Duration::from_secs(20), run)
@@ -301,6 +313,14 @@ impl Drop for House {
         for disk in &self.disks {
             let _ = Command::new("umount").arg("-l").arg(disk).status();
         }
+    }
+}
+
+/// A disk without room, a port that is free in a moment: those pass. Nothing else does.
+fn again(ended: ExitStatus) -> Result<(), String> {
+    match ended.code() {
+        Some(75) => Ok(()),
+        _ => Err(format!("maestrod ended with {ended}, and nobody asked it to")),
     }
 }
 

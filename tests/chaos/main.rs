@@ -10,7 +10,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on says why and stops
 
 mod agents;
-mod dice;
 mod faults;
 mod followers;
 #[path = "../harness/mod.rs"]
@@ -56,7 +55,7 @@ async fn whatever_breaks_the_hub_keeps_its_promises() {
     let seed = std::env::var("SEED")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| since_1970.as_secs() % 1_000_000);
+        .unwrap_or(since_1970.as_secs() % 1_000_000);
     println!("chaos: MINUTES={minutes} SEED={seed}");
     let deadline = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
     let house = House::build().await;

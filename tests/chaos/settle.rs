@@ -54,6 +54,7 @@ impl Settling {
         mend(world);
         let _quiet = world.gate.write().await;
         world.tell("== quiet");
+        world.house.keep().await?;
         until("the hub is ready", || ready(world)).await?;
         until("the dead are known to be dead", || dead_known(world)).await?;
         let truth = records(world).await?;
@@ -198,6 +199,7 @@ async fn until<F: Future<Output = Result<(), String>>>(
 }
 
 async fn ready(world: &World) -> Result<(), String> {
+    world.house.keep().await?;
     let reply = world.house.caller().get("/ready").await;
     if reply.status() != 200 {
         // What failed again and again is tried seldom; an operator does not wait for that.
@@ -362,18 +364,20 @@ async fn tidy(world: &World) {
     let hub = world.house.caller();
     // Answers of before are looked at no more.
     world.posted.lock().expect("not poisoned").clear();
-    let mut done = BTreeSet::new();
+    let mut letters = BTreeSet::new();
     for post in POSTS {
-        for mail in inbox(world, post).await.unwrap_or_default() {
-            let id = mail["id"].as_str().unwrap_or_default().to_owned();
-            // The newest stay, so that there is something to lose.
-            if done.len() % 5 != 0 || !done.contains(&id) {
-                let reply = hub.delete(&format!("/api/mail/{id}"), None).await;
-                let fate = world.heard(&format!("remove {id}"), &reply, &[404]);
-                world.model().letters.removed(&id, fate);
-            }
-            done.insert(id);
-        }
+        let inbox = inbox(world, post).await.unwrap_or_default();
+        letters.extend(
+            inbox
+                .iter()
+                .filter_map(|mail| mail["id"].as_str().map(str::to_owned)),
+        );
+    }
+    // Some stay, so that there is something to lose.
+    for id in letters.iter().skip(10) {
+        let reply = hub.delete(&format!("/api/mail/{id}"), None).await;
+        let fate = world.heard(&format!("remove {id}"), &reply, &[404]);
+        world.model().letters.removed(id, fate);
     }
     let alive: BTreeSet<String> = {
         let model = world.model();

@@ -6,8 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::{
-    dice::Dice,
-    harness::{Caller, Reply},
+    harness::{Caller, Dice, Reply},
     model::{Fate, Register, Series},
     world::{POSTS, World},
 };

@@ -26,7 +26,7 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt};
 
 /// Stories told at the same time: they mostly wait.
-const TOGETHER: usize = 4;
+const TOGETHER: usize = 6;
 
 /// Places that their stories pass more than once, and how often at least.
 const PASSAGES: &[(&str, usize)] = &[

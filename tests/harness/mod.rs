@@ -18,6 +18,7 @@
 
 pub mod caller;
 pub mod daemon;
+pub mod dice;
 pub mod http;
 pub mod place;
 pub mod redis;
@@ -26,6 +27,7 @@ pub mod tunnel;
 
 pub use caller::{Caller, Reply};
 pub use daemon::{Daemon, Setup};
+pub use dice::Dice;
 pub use http::{Answer, Ask};
 pub use place::Place;
 pub use redis::Redis;
