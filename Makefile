@@ -9,7 +9,7 @@ TIME ?= 600
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench fuzz chaos crashes malformed load
+.PHONY: help run build test lint fmt bench compare fuzz chaos crashes malformed load
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,7 @@ test: ## install what the tests need, and run everything that must hold
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
 	fuzz/run.sh
+	sh tests/macos-check.sh
 
 lint: ## check format and lints only
 	$(CARGO) fmt --check
@@ -64,3 +65,6 @@ load: ## a crowd for a while, release build: make load PHONES=5000 AGENTS=500 RA
 
 bench: ## measure what docs/BENCHMARKS.md records
 	$(CARGO) bench --locked --bench hub -- --write
+
+compare: build ## measure beside the Node server, and record it in docs/BENCHMARKS.md (about 20 minutes)
+	benches/compare/run.sh

@@ -12,7 +12,8 @@ use thiserror::Error;
 
 use crate::domain::{
     Beat, Event, Letter, Mail, MailId, ManifestOrder, Member, MemberId, Millis, Mint, Ordering, OrderingKind,
-    Project, ProjectId, Published, Refusal, SendKey, Session, SessionHead, SessionId, Sighting, Task, TaskId,
+    Project, ProjectId, Published, Refusal, Rendered, SendKey, Session, SessionHead, SessionId, Sighting,
+    Task, TaskId,
 };
 
 /// A boxed future: what an object-safe asynchronous method returns.
@@ -37,11 +38,11 @@ pub trait View {
         None
     }
     /// One session without its histories: never reads the disk.
-    fn session_head(&self, id: &SessionId) -> Option<Arc<SessionHead>>;
+    fn session_head(&self, id: &SessionId) -> Option<Arc<Rendered<SessionHead>>>;
     /// All sessions, or those of one project, without their histories.
-    fn session_heads(&self, project: Option<&ProjectId>) -> Vec<Arc<SessionHead>>;
+    fn session_heads(&self, project: Option<&ProjectId>) -> Vec<Arc<Rendered<SessionHead>>>;
     /// Sessions that work on a task (its id is among their `task_ids`), without their histories.
-    fn sessions_of_task(&self, task: &str) -> Vec<Arc<SessionHead>> {
+    fn sessions_of_task(&self, task: &str) -> Vec<Arc<Rendered<SessionHead>>> {
         let mut heads = self.session_heads(None);
         heads.retain(|head| head.task_ids.iter().any(|id| id == task));
         heads

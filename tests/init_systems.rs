@@ -1,5 +1,5 @@
-//! The unit files and the plist are what we install, so the init systems' own checkers read them here. Where a checker is
-//! not installed (macOS has no systemd-analyze), the test says so.
+//! The unit files are what we install, so systemd's own checkers read them here (plists: tests/operator). Where a checker
+//! is not installed (macOS has no systemd-analyze), the test says so.
 #![allow(clippy::expect_used, reason = "a test fails with a message")]
 
 use std::{
@@ -114,36 +114,6 @@ fn the_user_unit_holds_the_same_promises_and_claims_no_sandbox_that_has_no_effec
             !system.iter().any(|line| line.starts_with(blinding)),
             "the system unit has {blinding}"
         );
-    }
-}
-
-#[test]
-fn launchd_reads_the_plist_and_knows_every_key_in_it() {
-    const CHECK: &str = r#"
-import plistlib, sys
-with open(sys.argv[1], "rb") as file:
-    plist = plistlib.load(file)
-known = {"Label", "ProgramArguments", "RunAtLoad", "KeepAlive", "ThrottleInterval", "ExitTimeOut", "AbandonProcessGroup",
-         "EnvironmentVariables", "SoftResourceLimits", "HardResourceLimits", "StandardOutPath", "StandardErrorPath"}
-assert set(plist) <= known, set(plist) - known
-assert plist["Label"] == "dev.maestro.maestrod" and sys.argv[1].endswith("/dev.maestro.maestrod.plist")
-assert plist["ProgramArguments"][0].startswith("/") and plist["ProgramArguments"][1:] == ["run"]
-assert plist["KeepAlive"] == {"SuccessfulExit": False} and plist["AbandonProcessGroup"] is False
-assert type(plist["ExitTimeOut"]) is int and plist["ExitTimeOut"] >= 20
-def texts(value):
-    if isinstance(value, str): yield value
-    elif isinstance(value, dict):
-        for one in value.values(): yield from texts(one)
-    elif isinstance(value, list):
-        for one in value: yield from texts(one)
-assert not [text for text in texts(plist) if "~" in text or "$" in text]
-"#;
-    let plist = root()
-        .join("launchd/dev.maestro.maestrod.plist")
-        .display()
-        .to_string();
-    if let Some(checked) = run("python3", &["-c", CHECK, &plist]) {
-        assert!(checked.status.success(), "{}", text(&checked));
     }
 }
 

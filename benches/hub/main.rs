@@ -1,7 +1,7 @@
 //! What the hub costs, measured on the release binary from outside: `make bench`.
 //!
 //! Every figure stands beside the machine's own limit measured in the same run (a loopback round trip, an fsync), because
-//! milliseconds of one machine say nothing about another. `-- --write` records the table in docs/BENCHMARKS.md.
+//! milliseconds of one machine say nothing about another. `-- --write` records the table in docs/BENCHMARKS.md, between its marks.
 
 #![allow(
     clippy::expect_used,
@@ -369,20 +369,17 @@ fn spread(times: &[Duration]) -> String {
 }
 
 fn record(rows: &[Row]) {
-    let mut text = String::from(
-        "# Benchmarks\n\nWritten by `make bench`; do not edit. Release build, client and server on the same machine.\n\n",
-    );
-    let _infallible = write!(
-        text,
+    let mut text = format!(
         "{}\n\n| measure | result | aim |\n|---|---|---|\n",
         limits::machine()
     );
     for row in rows {
         let _infallible = writeln!(text, "| {} | {} | {} |", row.what, row.result, row.aim);
     }
-    fs::write(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/BENCHMARKS.md"),
-        text,
-    )
-    .expect("docs can be written");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/BENCHMARKS.md");
+    let before = fs::read_to_string(&page).expect("the page is there");
+    let (begin, end) = ("<!-- bench -->\n", "<!-- /bench -->");
+    let (head, rest) = before.split_once(begin).expect("the mark of the beginning");
+    let (_, tail) = rest.split_once(end).expect("the mark of the end");
+    fs::write(&page, format!("{head}{begin}{text}{end}{tail}")).expect("docs can be written");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{MemberId, Millis, ProjectId, SessionHead, SessionId, Snapshot};
+use crate::domain::{MemberId, Millis, ProjectId, Rendered, SessionHead, SessionId, Snapshot};
 use crate::ports::View;
 
 use super::{App, AppError, members::find_member};
@@ -10,9 +10,9 @@ use super::{App, AppError, members::find_member};
 impl App {
     /// Lets sessions take on the members that their metadata names, silently (quirk 19): from then on mail to the
     /// member finds them. True if one of them did.
-    pub(super) async fn enrich(&self, heads: &[Arc<SessionHead>]) -> Result<bool, AppError> {
+    pub(super) async fn enrich(&self, heads: &[Arc<Rendered<SessionHead>>]) -> Result<bool, AppError> {
         let (view, now) = (self.view(), self.now());
-        let ready = |head: &&Arc<SessionHead>| {
+        let ready = |head: &&Arc<Rendered<SessionHead>>| {
             let pending = head.pending_identities();
             pending
                 .iter()

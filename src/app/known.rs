@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Project, ProjectId, Refusal, Session, SessionHead, SessionId, Task, TaskId};
+use crate::domain::{Project, ProjectId, Refusal, Rendered, Session, SessionHead, SessionId, Task, TaskId};
 use crate::ports::{CommitError, View};
 
 /// The project that `text` names.
@@ -27,6 +27,6 @@ pub(super) fn session(view: &dyn View, id: &SessionId) -> Result<Session, Commit
 }
 
 /// The session that `id` names, without its histories.
-pub(super) fn session_head(view: &dyn View, id: &SessionId) -> Result<Arc<SessionHead>, Refusal> {
+pub(super) fn session_head(view: &dyn View, id: &SessionId) -> Result<Arc<Rendered<SessionHead>>, Refusal> {
     view.session_head(id).ok_or_else(|| Refusal::unknown(id))
 }

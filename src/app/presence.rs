@@ -6,7 +6,7 @@ use serde::Serialize;
 use tracing::warn;
 
 use crate::domain::{
-    Beat, Loss, Millis, NeedsInput, ProjectId, SessionHead, SessionId, Sighting, Task, Verdict,
+    Beat, Loss, Millis, NeedsInput, ProjectId, Rendered, SessionHead, SessionId, Sighting, Task, Verdict,
 };
 use crate::ports::View;
 
@@ -127,7 +127,7 @@ impl App {
     }
 
     /// A session without its histories, if there is one.
-    pub fn session_head(&self, id: &SessionId) -> Option<Arc<SessionHead>> {
+    pub fn session_head(&self, id: &SessionId) -> Option<Arc<Rendered<SessionHead>>> {
         self.view().session_head(id)
     }
 

@@ -9,6 +9,7 @@ mod complete;
 mod completions;
 mod devices;
 mod doctor;
+mod edit;
 mod examples;
 mod exit;
 mod hub;
@@ -20,6 +21,8 @@ mod pair;
 mod qr;
 #[cfg(test)]
 mod reference;
+mod replace;
+mod service;
 mod settings;
 mod status;
 mod streams;
@@ -38,7 +41,7 @@ use clap_complete::CompleteEnv;
 
 pub use exit::Exit;
 
-use crate::config::{Config, ConfigArgs, ConfigError, Env, Loaded, Sources};
+use crate::config::{Config, ConfigArgs, ConfigError, Env, Loaded, Lookup, Sources, lookup};
 use crate::control::client::ClientError;
 use crate::control::protocol::ChildAct;
 use crate::control::{LAST_STATUS, SOCKET};
@@ -112,7 +115,7 @@ enum Command {
     Audit(audit::AuditArgs),
     /// The way in from outside: its address, how it is doing, and setting it up
     Tunnel(tunnel::TunnelArgs),
-    /// The configuration: show the daemon's, check a file, reload
+    /// The configuration: show the daemon's, check or edit a file, reload
     Config(settings::SettingsArgs),
     /// Read the JSON data directory of the Node server (nothing there is changed; can be repeated)
     Import(transfer::ImportArgs),
@@ -120,6 +123,8 @@ enum Command {
     Export(transfer::ExportArgs),
     /// Write a consistent copy of the store while running
     Backup(transfer::BackupArgs),
+    /// Make maestrod a service of systemd, launchd or brew; start, stop and look at it
+    Service(service::ServiceArgs),
     /// Look for what is wrong, with a remedy each
     Doctor(doctor::DoctorArgs),
     /// Print what makes your shell complete commands, sessions, devices and children
@@ -178,6 +183,20 @@ impl Context {
         &self.socket
     }
 
+    /// The configuration file that is read, broken or not; else where one would be looked for first.
+    fn config_path(&self) -> PathBuf {
+        if let Ok(Loaded { file: Some(file), .. }) = &self.loaded {
+            return file.clone();
+        }
+        match lookup(self.config_file.as_deref(), &Env::from_process()) {
+            Lookup::Exactly(path) => path,
+            Lookup::FirstOf(paths) => {
+                let there = paths.iter().find(|path| path.is_file()).or(paths.first());
+                there.cloned().unwrap_or_else(|| "maestro.toml".into())
+            }
+        }
+    }
+
     /// Where the hub is, as far as this machine knows: what the daemon wrote down, else what is configured.
     fn server_url(&self) -> String {
         let written = fs::read_to_string(self.server_url_file.as_path());
@@ -232,6 +251,7 @@ pub async fn run(cli: Cli, daemon: fn() -> clap::Command) -> ExitCode {
         Command::Import(args) => transfer::import(&context, args).await,
         Command::Export(args) => transfer::export(&context, args).await,
         Command::Backup(args) => transfer::backup(&context, args).await,
+        Command::Service(args) => service::run(&context, args).await,
         Command::Doctor(args) => doctor::run(&context, args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args, daemon),
@@ -261,11 +281,9 @@ fn complain(error: &ClientError) -> Exit {
 /// How to start the daemon, given who ran it before.
 fn start_hint(owner: Option<&str>) -> &'static str {
     match owner {
-        Some("systemd (user)") => "systemctl --user start maestro",
-        Some("systemd (system)") => "systemctl start maestro",
-        Some("launchd") => "launchctl kickstart gui/$UID/dev.maestro.maestrod",
-        Some("brew") => "brew services start maestro",
-        _ => "maestrod run",
+        Some("systemd (system)") => "sudo maestroctl service start",
+        Some("systemd (user)" | "launchd" | "brew") => "maestroctl service start",
+        _ => "maestrod run (or for good: maestroctl service install)",
     }
 }
 

@@ -27,11 +27,15 @@ pub struct Paint {
 }
 
 impl Paint {
-    /// For standard output (see no-color.org).
+    /// For standard output.
     pub fn for_stdout() -> Self {
-        let forbidden = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
         Self {
-            colour: !forbidden && stdout().is_terminal(),
+            colour: wanted(
+                env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+                set("CLICOLOR_FORCE"),
+                stdout().is_terminal(),
+            ),
         }
     }
 
@@ -76,6 +80,11 @@ impl Paint {
     }
 }
 
+/// The rule of no-color.org and bixense.com/clicolors: a no wins, then a yes, then what is at the other end.
+fn wanted(forbidden: bool, forced: bool, terminal: bool) -> bool {
+    !forbidden && (forced || terminal)
+}
+
 /// A span of time in its two largest units: `3 d 4 h`, `12 min 5 s`, `0.4 s`.
 pub fn span(ms: u64) -> String {
     let s = ms / 1000;
@@ -96,6 +105,12 @@ pub fn between(from: i64, to: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_no_to_colours_wins_over_a_yes_and_a_yes_over_a_pipe() {
+        assert!(wanted(false, false, true) && wanted(false, true, false));
+        assert!(!wanted(true, true, true) && !wanted(false, false, false));
+    }
 
     #[test]
     fn spans_read_as_people_say_them() {

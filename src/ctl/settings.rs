@@ -1,15 +1,20 @@
-//! `maestroctl config show|check|reload`.
+//! `maestroctl config show|check|edit|reload`.
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::control::client::{Client, ClientError};
 
-use super::{Context, exit::Exit};
+use super::{
+    Context,
+    edit::{self, EditArgs},
+    exit::Exit,
+};
 
 const EXAMPLES: &str = "\
 Examples:
   maestroctl config show           each value, and where it comes from
+  maestroctl config edit           in your editor; only a good one is kept
   maestroctl config check          is the file good?
   maestroctl config reload         use it without a restart";
 
@@ -31,6 +36,8 @@ enum What {
     },
     /// Check the configuration that would be used now, without a daemon
     Check,
+    /// Change the file in your editor; only a good one is kept
+    Edit(EditArgs),
     /// Let the daemon read its configuration again; a bad one changes nothing
     Reload,
 }
@@ -40,6 +47,7 @@ pub async fn run(context: &Context, args: SettingsArgs) -> Exit {
     match args.what {
         What::Show { json } => show(context, json).await,
         What::Check => check(context),
+        What::Edit(args) => edit::run(context, args).await,
         What::Reload => reload(context).await,
     }
 }
@@ -89,7 +97,8 @@ fn check(context: &Context) -> Exit {
     }
 }
 
-async fn reload(context: &Context) -> Exit {
+/// Lets the daemon read its configuration again.
+pub async fn reload(context: &Context) -> Exit {
     let asked: Result<Value, ClientError> = match Client::connect(context.socket()).await {
         Ok(mut client) => client.post("/v1/reload").await,
         Err(error) => Err(error),

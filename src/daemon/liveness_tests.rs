@@ -19,7 +19,8 @@ use crate::app::{App, AppError, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::Local;
 use crate::clock::SystemClock;
 use crate::domain::{
-    AgentKey, Beat, Loss, ManifestOrder, Millis, NewProject, NewSession, SessionHead, SessionId, Verdict,
+    AgentKey, Beat, Loss, ManifestOrder, Millis, NewProject, NewSession, Rendered, SessionHead, SessionId,
+    Verdict,
 };
 use crate::locks::LocalLocks;
 use crate::mail::{self, EmbeddedMailbox};
@@ -132,7 +133,7 @@ impl House {
         made.unwrap().head.id.clone()
     }
 
-    fn head(&self, id: &SessionId) -> Arc<SessionHead> {
+    fn head(&self, id: &SessionId) -> Arc<Rendered<SessionHead>> {
         self.app.session_head(id).unwrap()
     }
 

@@ -137,7 +137,9 @@ fn run(args: ConfigArgs) -> Result<Exit, StartError> {
         .build()
         .map_err(|error| StartError::System("start threads", error))?;
     let outcome = runtime.block_on(async {
-        let mut ground = Ground::prepare(args)?;
+        let Some(mut ground) = Ground::prepare_in_peace(args).await? else {
+            return Ok(Exit::Stopped);
+        };
         match ground.lock().await? {
             Some(locks) => Ok(build::build(ground, locks).await?.run().await),
             None => Ok(Exit::Stopped),

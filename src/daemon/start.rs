@@ -30,9 +30,14 @@ impl Ground {
     /// Reads the configuration, starts the log, hears signals from now on.
     pub fn prepare(args: ConfigArgs) -> Result<Self, StartError> {
         let loaded = Config::from_process(&args)?;
+        let owner = Owner::detect();
+        let own = owner
+            .rotates_nothing()
+            .then_some(loaded.config.state_dir.as_path());
         let logging = Logging::start(
             settings::log_format(&loaded.config),
             loaded.config.log.level.as_str(),
+            own,
         )?;
         let signals = Signals::install().map_err(|e| StartError::System("hear signals", e))?;
         for warning in &loaded.warnings {
@@ -43,9 +48,37 @@ impl Ground {
             loaded,
             logging,
             signals,
-            owner: Owner::detect(),
+            owner,
             notifier: Notifier::from_process(),
         })
+    }
+
+    /// The same; but launchd answers every exit with the next start, for ever, and has no word for "not until it is
+    /// mended". Under it a wrong configuration is waited out here, looked at again at each reload and every few seconds.
+    /// `None` if we were told to stop meanwhile.
+    pub async fn prepare_in_peace(args: ConfigArgs) -> Result<Option<Self>, StartError> {
+        let mut told = String::new();
+        loop {
+            let error = match Self::prepare(args.clone()) {
+                Err(StartError::Config(error)) if Owner::detect().loops() => error.to_string(),
+                other => return other.map(Some),
+            };
+            if error != told {
+                // There is no log yet: where it goes is a question of the configuration.
+                eprintln!(
+                    "maestrod: {error}\n  → maestroctl config edit; it is looked at again every few seconds"
+                );
+                told = error;
+            }
+            let mut signals = Signals::install().map_err(|e| StartError::System("hear signals", e))?;
+            let look_again = tokio::time::sleep(LOOK_AGAIN);
+            tokio::select! {
+                () = look_again => {}
+                wish = signals.next() => if matches!(wish, Wish::Stop | Wish::StopNow) {
+                    return Ok(None);
+                },
+            }
+        }
     }
 
     /// Makes sure that nobody else uses our directories. Under a manager this waits, because an exit would only be
@@ -79,6 +112,9 @@ impl Ground {
         Ok(Some(locks))
     }
 }
+
+/// How often a wrong configuration is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 async fn stop_wished(signals: &mut Signals) {
     while !matches!(signals.next().await, Wish::Stop | Wish::StopNow) {}

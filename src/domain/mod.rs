@@ -19,6 +19,7 @@ mod ordering;
 mod presence;
 mod project;
 mod refusal;
+mod rendered;
 #[cfg(test)]
 mod samples;
 mod session;
@@ -57,6 +58,7 @@ pub use ordering::{Ordering, OrderingKind};
 pub use presence::{Beat, Loss, Sighting, Verdict};
 pub use project::{NewProject, Project, ProjectWish};
 pub use refusal::{Late, Refusal, TooLate};
+pub use rendered::Rendered;
 pub use session::{
     Answer, Answerer, AnswererKind, Ending, Failure, How, InputAnswer, InputState, Machine, NeedsInput,
     NewDoc, NewEntry, NewSession, Outcome, Prompt, PromptMode, Question, Session, SessionHead, SessionWish,

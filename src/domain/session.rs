@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Log, Maybe, Millis, ProjectId, SessionId};
+use super::{Log, Maybe, Millis, ProjectId, Rendered, SessionId};
 
 pub use agent::Failure;
 pub use answer::{Answer, Answerer, AnswererKind, How, InputAnswer, Outcome};
@@ -31,7 +31,7 @@ pub use update::{Ending, SessionWish};
 #[derive(Clone, Debug)]
 pub struct Session {
     /// Everything but the histories.
-    pub head: Arc<SessionHead>,
+    pub head: Arc<Rendered<SessionHead>>,
     /// What the agent's hooks reported: `{id, timestamp, type, data?}`.
     pub events: Log,
     /// What happened, for people: `{id, type, timestamp, message?, taskId?, metadata?}`.
@@ -124,13 +124,11 @@ impl Session {
     ///
     /// Fails only if a client-given value cannot be written as JSON, which serde_json's own values always can.
     pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        serde_json::to_writer(&mut *out, &*self.head)?;
-        out.pop(); // the closing brace: the histories go on inside the object
-        for (key, log) in [
-            ("events", &self.events),
-            ("timeline", &self.timeline),
-            ("docs", &self.docs),
-        ] {
+        let head = self.head.json()?.as_bytes();
+        let histories = [&self.events, &self.timeline, &self.docs];
+        out.reserve(head.len() + histories.iter().map(|log| log.bytes() + 16).sum::<usize>());
+        out.extend_from_slice(&head[..head.len() - 1]); // without its closing brace: the histories go on inside
+        for (key, log) in ["events", "timeline", "docs"].into_iter().zip(histories) {
             out.extend_from_slice(b",\"");
             out.extend_from_slice(key.as_bytes());
             out.extend_from_slice(b"\":");
@@ -142,6 +140,6 @@ impl Session {
 
     /// The record, to be changed.
     pub fn head_mut(&mut self) -> &mut SessionHead {
-        Arc::make_mut(&mut self.head)
+        &mut *Arc::make_mut(&mut self.head)
     }
 }

@@ -46,6 +46,9 @@ impl<T: Render> Render for List<'_, T> {
                 out.push(b',');
             }
             item.render(out)?;
+            if n == 0 {
+                out.reserve(out.len() * self.0.len()); // the others are about as long
+            }
         }
         out.push(b']');
         Ok(())

@@ -6,6 +6,7 @@ use std::{
     error::Error,
     fmt::{self, Display},
     io::{self, IsTerminal},
+    path::Path,
     time::Duration,
 };
 
@@ -18,7 +19,7 @@ use tracing_subscriber::{
     reload,
 };
 
-use super::{log_writer::LogWriter, recent::Recent};
+use super::{log_file::LogFile, log_writer::LogWriter, recent::Recent};
 
 /// How the log should look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,14 +81,28 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Starts the log of this process; `filter` as in `info,maestro::hub=debug`.
-    pub fn start(format: Format, filter: &str) -> Result<Self, LoggingError> {
-        let writer = LogWriter::start(io::stderr()).map_err(LoggingError::Writer)?;
+    /// Starts the log of this process; `filter` as in `info,maestro::hub=debug`. `own`: a directory
+    /// for a file of our own, within bounds, if standard error leads to a plain file that nobody rotates.
+    pub fn start(format: Format, filter: &str, own: Option<&Path>) -> Result<Self, LoggingError> {
+        let own = own.filter(|_| stderr_is_file()).map(LogFile::open);
+        let (writer, no_file) = match own {
+            Some(Ok(file)) => {
+                // What is said before the log is open, and nothing of earlier starts.
+                let _ = nix::unistd::ftruncate(io::stderr(), 0);
+                (LogWriter::start(file), None)
+            }
+            Some(Err(error)) => (LogWriter::start(io::stderr()), Some(error)),
+            None => (LogWriter::start(io::stderr()), None),
+        };
+        let writer = writer.map_err(LoggingError::Writer)?;
         let is_terminal = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let wanted = Destination::choose(format, stderr_is_journal(), is_terminal);
         let (subscriber, logging) = build(wanted, filter, writer)?;
         set_global_default(subscriber).map_err(|_| LoggingError::Twice)?;
         log_panics();
+        if let Some(error) = no_file {
+            tracing::warn!(%error, "no log file of our own: logging to standard error, which nobody rotates");
+        }
         if logging.destination != wanted {
             tracing::warn!("there is no journal here: logging to standard error");
         }
@@ -156,6 +171,11 @@ fn output(wanted: Destination, writer: LogWriter) -> (Box<dyn Layer<Filtered> + 
         ),
         Destination::Text { colour } => (fmt().with_ansi(colour).boxed(), wanted),
     }
+}
+
+/// True if standard error ends in a plain file.
+fn stderr_is_file() -> bool {
+    fstat(io::stderr()).is_ok_and(|facts| facts.st_mode & libc::S_IFMT == libc::S_IFREG)
 }
 
 /// True if standard error is the very stream that the manager says leads to the journal: a redirected one is not.

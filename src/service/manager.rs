@@ -85,6 +85,16 @@ impl Owner {
         self.manager != Manager::Manual
     }
 
+    /// True if whoever restarts us cannot be told to leave it: launchd knows no exit status but 0.
+    pub fn loops(&self) -> bool {
+        matches!(self.manager, Manager::Launchd { .. })
+    }
+
+    /// True if our standard error would grow for ever: launchd, and the files of brew, are never rotated.
+    pub fn rotates_nothing(&self) -> bool {
+        self.brew || matches!(self.manager, Manager::Launchd { .. })
+    }
+
     /// How long a stop may take. launchd kills after its exit timeout, 5 s if nobody set it.
     pub fn stop_profile(&self, launchd_exit_timeout: Option<Duration>) -> StopProfile {
         let launchd = matches!(self.manager, Manager::Launchd { .. });

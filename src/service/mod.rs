@@ -4,6 +4,7 @@
 
 pub mod activation;
 pub mod lock;
+mod log_file;
 mod log_writer;
 pub mod logging;
 pub mod manager;

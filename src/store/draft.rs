@@ -8,8 +8,8 @@ use std::{
 use rusqlite::Connection;
 
 use crate::domain::{
-    Event, Log, Member, MemberId, Millis, Mint, Ordering, OrderingKind, Project, ProjectId, Session,
-    SessionHead, SessionId, Task, TaskId,
+    Event, Log, Member, MemberId, Millis, Mint, Ordering, OrderingKind, Project, ProjectId, Rendered,
+    Session, SessionHead, SessionId, Task, TaskId,
 };
 use crate::ports::{StoreError, Tx, View};
 use crate::sqlite::SqliteError;

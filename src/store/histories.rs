@@ -6,16 +6,20 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
 
-use crate::domain::{Log, Session, SessionHead};
+use crate::domain::{Log, Rendered, Session, SessionHead};
 
 use super::{index::Place, rows};
 
 /// Counted for every cached session beside its text.
 const OVERHEAD: usize = 512;
+/// Uses of one session within this time are one use: a list of thousands, asked for again and again, must not move each
+/// of them to the front each time.
+const SAME_USE: Duration = Duration::from_secs(1);
 
 /// The three histories of a session.
 #[derive(Clone, Default)]
@@ -34,7 +38,7 @@ impl Logs {
         }
     }
 
-    pub(super) fn with(self, head: Arc<SessionHead>) -> Session {
+    pub(super) fn with(self, head: Arc<Rendered<SessionHead>>) -> Session {
         Session {
             head,
             events: self.events,
@@ -74,6 +78,8 @@ pub(super) struct Histories {
     pub(super) line: Place,
     pub(super) counts: [u32; 3],
     text: Mutex<Option<Logs>>,
+    /// Until when a use is no news, in milliseconds of the cache's life; 0 while the cache does not count it.
+    counted_until: AtomicU64,
 }
 
 impl Histories {
@@ -86,6 +92,7 @@ impl Histories {
             line,
             counts,
             text: Mutex::new(text),
+            counted_until: AtomicU64::new(0),
         })
     }
 
@@ -111,6 +118,7 @@ impl Histories {
 /// Forgets the texts that were not used for the longest time, so that all together stay below a limit.
 pub(super) struct Cache {
     limit: usize,
+    began: Instant,
     shelf: Mutex<CacheShelf>,
 }
 
@@ -132,12 +140,17 @@ impl Cache {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
+            began: Instant::now(),
             shelf: Mutex::default(),
         }
     }
 
     /// Notes that `histories` were used just now, and are in memory.
     pub(super) fn used(&self, histories: &Arc<Histories>) {
+        let now = self.began.elapsed();
+        if (now.as_millis() as u64) < histories.counted_until.load(Relaxed) {
+            return;
+        }
         let Some(bytes) = histories.text().as_ref().map(Logs::bytes) else {
             return;
         };
@@ -152,12 +165,15 @@ impl Cache {
         shelf.bytes += bytes;
         shelf.by_age.insert(slot.tick, histories.stamp);
         shelf.slots.insert(histories.stamp, slot);
+        let until = now + SAME_USE;
+        histories.counted_until.store(until.as_millis() as u64, Relaxed);
         // The newest stays even if it is larger than the limit: whoever uses it will use it again.
         while shelf.bytes > self.limit && shelf.slots.len() > 1 {
             let Some((_, stamp)) = shelf.by_age.pop_first() else {
                 break;
             };
             if let Some(slot) = shelf.forget(stamp) {
+                slot.histories.counted_until.store(0, Relaxed);
                 *slot.histories.text() = None;
             }
         }

@@ -6,7 +6,8 @@ use rpds::HashTrieMapSync;
 use serde_json::{Map, Value};
 
 use crate::domain::{
-    Member, MemberId, Ordering, OrderingKind, Project, ProjectId, SessionHead, SessionId, Task, TaskId,
+    Member, MemberId, Ordering, OrderingKind, Project, ProjectId, Rendered, SessionHead, SessionId, Task,
+    TaskId,
 };
 
 use super::{
@@ -20,7 +21,7 @@ pub(super) type Changes = Arc<Map<String, Value>>;
 /// A session's record and the way to its histories as they were then.
 #[derive(Clone)]
 pub(super) struct SessionEntry {
-    pub(super) head: Arc<SessionHead>,
+    pub(super) head: Arc<Rendered<SessionHead>>,
     pub(super) histories: Arc<Histories>,
 }
 
@@ -153,10 +154,10 @@ macro_rules! view_of_model {
         fn children(&self, parent: &TaskId) -> Vec<Arc<Task>> {
             self.model.parts_of_task.of(parent).cloned().collect()
         }
-        fn session_head(&self, id: &SessionId) -> Option<Arc<SessionHead>> {
+        fn session_head(&self, id: &SessionId) -> Option<Arc<Rendered<SessionHead>>> {
             self.model.sessions.get(id).map(|entry| entry.head.clone())
         }
-        fn session_heads(&self, project: Option<&ProjectId>) -> Vec<Arc<SessionHead>> {
+        fn session_heads(&self, project: Option<&ProjectId>) -> Vec<Arc<Rendered<SessionHead>>> {
             let head = |entry: &Arc<SessionEntry>| entry.head.clone();
             match project {
                 None => self.model.sessions.records().map(head).collect(),
@@ -168,7 +169,7 @@ macro_rules! view_of_model {
                     .collect(),
             }
         }
-        fn sessions_of_task(&self, task: &str) -> Vec<Arc<SessionHead>> {
+        fn sessions_of_task(&self, task: &str) -> Vec<Arc<Rendered<SessionHead>>> {
             let group = Arc::from(task);
             let entries = self.model.sessions_of_task.of(&group);
             entries.map(|entry| entry.head.clone()).collect()

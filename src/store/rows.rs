@@ -6,7 +6,7 @@ use rusqlite::{Connection, types::Type};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::domain::{Member, MemberId, Ordering, OrderingKind, ProjectId, SessionHead};
+use crate::domain::{Member, MemberId, Ordering, OrderingKind, ProjectId, Rendered, SessionHead};
 use crate::sqlite::Chapter;
 
 use super::{
@@ -127,7 +127,7 @@ fn load_sessions(db: &Connection, model: &mut Model) -> rusqlite::Result<()> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let place = get_place(row, 0)?;
-        let head: Arc<SessionHead> = parse(row, 1, "sessions")?;
+        let head: Arc<Rendered<SessionHead>> = parse(row, 1, "sessions")?;
         let counts = [row.get(3)?, row.get(4)?, row.get(5)?];
         let histories = Histories::new(get_place(row, 2)?, counts, None);
         model.claim(histories.line);
@@ -237,14 +237,14 @@ pub(super) const REMOVE_SESSION: &str = "DELETE FROM sessions WHERE place = ?1";
 pub(super) fn put_session(
     db: &Connection,
     place: Place,
-    head: &SessionHead,
+    head: &Rendered<SessionHead>,
     line: Place,
     [events, timeline, docs]: [u32; 3],
 ) -> rusqlite::Result<()> {
     db.prepare_cached(PUT_SESSION)?.execute((
         key(place)?,
         head.id.as_str(),
-        text(head)?,
+        head.json().map_err(unwritable)?,
         key(line)?,
         events,
         timeline,

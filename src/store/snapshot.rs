@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    Member, MemberId, Ordering, OrderingKind, Project, ProjectId, Session, SessionHead, SessionId, Task,
-    TaskId,
+    Member, MemberId, Ordering, OrderingKind, Project, ProjectId, Rendered, Session, SessionHead, SessionId,
+    Task, TaskId,
 };
 use crate::ports::{StoreError, View};
 

@@ -12,6 +12,14 @@ pub struct Known {
 }
 
 impl Known {
+    fn nobody() -> Self {
+        Self {
+            project: "proj_0".into(),
+            task: "task_0".into(),
+            session: "sess_0".into(),
+        }
+    }
+
     fn an_id(&self, dice: &mut Dice) -> String {
         match dice.below(8) {
             0 => self.project.clone(),
@@ -224,7 +232,12 @@ fn path(dice: &mut Dice, known: &Known) -> String {
 
 /// A request of HTTP as bytes.
 pub fn request(dice: &mut Dice, known: &Known, host: &str) -> Vec<u8> {
-    let (method, path) = (*dice.pick(&METHODS), path(dice, known));
+    let method = *dice.pick(&METHODS);
+    let path = match method {
+        // What all the others are about is not to be taken away.
+        "DELETE" => path(dice, &Known::nobody()),
+        _ => path(dice, known),
+    };
     let mut text = body(dice, known).to_string().into_bytes();
     if dice.once_in(3) {
         text = broken(dice, text);

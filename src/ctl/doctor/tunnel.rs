@@ -2,8 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use super::{Finding, find, program};
-use crate::config::{Config, Program, TunnelMode};
+use super::{
+    Finding, Fix,
+    programs::{found, how_to_get, locate},
+};
+use crate::config::{Config, TunnelMode};
 
 /// Files that cloudflared reads when it is not told another.
 const HIJACKERS: [&str; 2] = [
@@ -27,20 +30,15 @@ pub(super) fn findings(config: &Config, home: Option<&Path>) -> Vec<Finding> {
 }
 
 fn binary(config: &Config) -> Finding {
-    match &config.tunnel.binary {
-        Program::Name(name) if find(&[name]).is_some() => program("cloudflared", &[name], ""),
-        Program::Path(path) if path.is_file() => program("cloudflared", &[&path.to_string_lossy()], ""),
-        binary => {
+    match locate(&config.tunnel.binary) {
+        Some(file) => found("cloudflared", &file),
+        None => {
             let wanted = matches!(
                 config.tunnel.mode,
                 TunnelMode::Quick | TunnelMode::Named | TunnelMode::Token
             );
-            let name = binary.as_path().display();
-            let how = if cfg!(target_os = "macos") {
-                "brew install cloudflared"
-            } else {
-                "install the package that brings cloudflared"
-            };
+            let name = config.tunnel.binary.as_path().display();
+            let how = how_to_get("cloudflared");
             if wanted {
                 let text = format!(
                     "{name} is not found, and tunnel.mode is {}",
@@ -84,7 +82,8 @@ fn secret_file(path: &Path) -> Finding {
                 meta.permissions().mode() & 0o777
             ),
             format!("chmod 600 {}", path.display()),
-        ),
+        )
+        .fixed_by(Fix::Mode(path.to_owned(), 0o600)),
         Ok(_) => Finding::good(check, path.display().to_string()),
     }
 }

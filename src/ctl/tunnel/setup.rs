@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{self, BufRead, IsTerminal, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -15,8 +15,8 @@ use super::{
     edit::{quoted, with_keys},
     program::{Tool, ToolError},
 };
-use crate::config::{Config, Env, FileText, Loaded, Lookup, Program, Sources, TunnelMode, lookup};
-use crate::ctl::{Context, doctor, exit::Exit};
+use crate::config::{Config, Env, FileText, Loaded, Sources, TunnelMode};
+use crate::ctl::{Context, doctor, exit::Exit, replace::replace};
 
 /// Arguments of `setup`.
 #[derive(Args, Debug)]
@@ -84,7 +84,7 @@ fn walk(context: &Context, args: SetupArgs) -> Result<(), SetupError> {
         .as_ref()
         .map_err(|error| SetupError::Usage(format!("the configuration must be valid first: {error}")))?;
     let config = &loaded.config;
-    let tool = Tool::new(program(config).ok_or(SetupError::NoProgram)?);
+    let tool = Tool::new(doctor::locate(&config.tunnel.binary).ok_or(SetupError::NoProgram)?);
     let terminal = io::stdin().is_terminal();
     let usual = config
         .tunnel
@@ -114,7 +114,7 @@ fn walk(context: &Context, args: SetupArgs) -> Result<(), SetupError> {
     let (id, credentials) = tunnel(&tool, &name, &dir)?;
     tool.route(&name, &host)?;
     done("dns", &format!("{host} leads to {name}"));
-    let file = loaded.file.clone().unwrap_or_else(|| default_file(context));
+    let file = context.config_path();
     configure(loaded, &file, &host, &id, &credentials)?;
     println!("\nNext: restart maestrod, then pair a phone: maestroctl pair");
     Ok(())
@@ -208,7 +208,7 @@ fn configure(
         }
         return Err(SetupError::Edit(why));
     }
-    write(file, &after).map_err(|error| SetupError::Write {
+    replace(file, &after, 0o600).map_err(|error| SetupError::Write {
         path: file.to_owned(),
         error,
     })?;
@@ -244,25 +244,6 @@ fn means(text: &str, file: &Path, host: &str, credentials: &Path) -> Result<(), 
     } else {
         Err("the keys would not be read as they are written".into())
     }
-}
-
-/// Replaces the file in one step; a link keeps pointing to it, and its mode stays.
-fn write(file: &Path, text: &str) -> io::Result<()> {
-    if let Some(dir) = file.parent() {
-        fs::create_dir_all(dir)?;
-    }
-    let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let mode = fs::metadata(&target).map_or(0o600, |meta| meta.permissions().mode() & 0o777);
-    let fresh = target.with_extension("toml.new");
-    let mut out = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(&fresh)?;
-    out.write_all(text.as_bytes())?;
-    out.sync_all()?;
-    fs::rename(&fresh, &target)
 }
 
 fn done(step: &str, text: &str) {
@@ -332,25 +313,11 @@ fn is_plain(flag: &str, text: &str) -> Result<(), SetupError> {
     )))
 }
 
-fn program(config: &Config) -> Option<PathBuf> {
-    match &config.tunnel.binary {
-        Program::Name(name) => doctor::find(&[name]),
-        Program::Path(path) => path.is_file().then(|| path.clone()),
-    }
-}
-
 /// Where cloudflared keeps what a login gave it.
 fn origin_certificate() -> Option<PathBuf> {
     let named = std::env::var_os("TUNNEL_ORIGIN_CERT").map(PathBuf::from);
     let home = std::env::home_dir().map(|home| home.join(".cloudflared/cert.pem"));
     named.into_iter().chain(home).find(|file| file.is_file())
-}
-
-fn default_file(context: &Context) -> PathBuf {
-    match lookup(context.config_file.as_deref(), &Env::from_process()) {
-        Lookup::Exactly(path) => path,
-        Lookup::FirstOf(paths) => paths.into_iter().next().unwrap_or_else(|| "maestro.toml".into()),
-    }
 }
 
 #[cfg(test)]
@@ -365,19 +332,6 @@ mod tests {
         for text in ["", "-rf", "../x", "a/b", "a b", "é", ".hidden"] {
             assert!(is_plain("--name", text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_file_is_replaced_whole_with_its_mode_and_through_its_link() {
-        let dir = tempfile::tempdir().unwrap();
-        let (real, link) = (dir.path().join("real.toml"), dir.path().join("maestro.toml"));
-        fs::write(&real, "old").unwrap();
-        fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
-        std::os::unix::fs::symlink(&real, &link).unwrap();
-        write(&link, "new").unwrap();
-        assert_eq!(fs::read_to_string(&real).unwrap(), "new");
-        assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 
     #[test]

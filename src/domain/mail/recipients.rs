@@ -1,8 +1,8 @@
 //! Who gets a mail.
 
-use std::borrow::Borrow;
+use std::sync::Arc;
 
-use crate::domain::{Maybe, ProjectId, Refusal, SessionHead, SessionId};
+use crate::domain::{Maybe, ProjectId, Refusal, Rendered, SessionHead, SessionId};
 
 use super::wish::{MailScope, NewMail};
 
@@ -14,7 +14,7 @@ use super::wish::{MailScope, NewMail};
 pub fn recipients(
     wish: &NewMail,
     sender_parent: Option<&str>,
-    sessions: &[impl Borrow<SessionHead>],
+    sessions: &[Arc<Rendered<SessionHead>>],
 ) -> Result<Vec<Option<SessionId>>, Refusal> {
     let those = |fits: &dyn Fn(&SessionHead) -> bool| active(wish, sessions, fits);
     if let (Some(member), None) = (&wish.to_member, wish.to.value()) {
@@ -55,7 +55,7 @@ pub fn recipients(
 /// that leads it.
 fn of_a_person(
     wish: &NewMail,
-    sessions: &[impl Borrow<SessionHead>],
+    sessions: &[Arc<Rendered<SessionHead>>],
 ) -> Result<Vec<Option<SessionId>>, Refusal> {
     let (found, whose) = match (wish.scope, wish.to.value()) {
         (None | Some(MailScope::All), to) => return Ok(vec![to.cloned()]),
@@ -95,7 +95,11 @@ fn of_a_person(
 }
 
 /// How many agents get what is sent to `to` now: everybody is who is active in the project.
-pub fn head_count(wish: &NewMail, to: &[Option<SessionId>], sessions: &[impl Borrow<SessionHead>]) -> usize {
+pub fn head_count(
+    wish: &NewMail,
+    to: &[Option<SessionId>],
+    sessions: &[Arc<Rendered<SessionHead>>],
+) -> usize {
     let each = to.iter().map(|to| match to {
         Some(_) => 1,
         None => active(wish, sessions, &|_| true).len(),
@@ -106,10 +110,10 @@ pub fn head_count(wish: &NewMail, to: &[Option<SessionId>], sessions: &[impl Bor
 /// Those that are at work in the mail's project and fit.
 fn active(
     wish: &NewMail,
-    sessions: &[impl Borrow<SessionHead>],
+    sessions: &[Arc<Rendered<SessionHead>>],
     fits: &dyn Fn(&SessionHead) -> bool,
 ) -> Vec<Option<SessionId>> {
-    let heads = sessions.iter().map(Borrow::borrow);
+    let heads = sessions.iter().map(|head| &***head);
     heads
         .filter(|head: &&SessionHead| is_active(head, &wish.letter.project_id) && fits(head))
         .map(|head| Some(head.id.clone()))
@@ -136,7 +140,7 @@ mod tests {
     }
 
     /// A project at work: `lead` has three workers, of which one is done; `w1` has a worker of its own.
-    fn sessions() -> Vec<SessionHead> {
+    fn sessions() -> Vec<Arc<Rendered<SessionHead>>> {
         [
             ("lead", "p", "working", Value::Null, Value::Null),
             ("w1", "p", "idle", json!("lead"), json!("tm")),

@@ -53,7 +53,7 @@ impl Session {
         let now = mint.now();
         let (task_ids, quiet) = (wish.task_ids.clone(), wish.quiet);
         let mut session = Self {
-            head: Arc::new(SessionHead::create(wish, project, machine, mint)),
+            head: Arc::new(SessionHead::create(wish, project, machine, mint).into()),
             events: Log::default(),
             timeline: Log::default(),
             docs: Log::default(),

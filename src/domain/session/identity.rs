@@ -69,7 +69,7 @@ mod tests {
     fn with_metadata(metadata: Value) -> SessionHead {
         let mut session = session("s", &[]);
         session.head_mut().metadata = Maybe::Value(metadata);
-        (*session.head).clone()
+        SessionHead::clone(&session.head)
     }
 
     /// The members `tm_1` and `tm_2` exist.

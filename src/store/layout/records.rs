@@ -197,7 +197,7 @@ pub(super) fn session(found: Found, notes: &mut Notes) -> Read<Session> {
     leave_out_keys(&mut fields, notes);
     let logs = ["events", "timeline", "docs"].map(|key| log(fields.take_list(key)));
     fields.drop_unknown("sessions", SESSION, &mut notes.unknown);
-    let head = Arc::new(fields.into_record::<SessionHead>()?);
+    let head = Arc::new(fields.into_record::<SessionHead>()?.into());
     let [events, timeline, docs] = logs;
     Ok(Session {
         head,

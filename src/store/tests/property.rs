@@ -138,7 +138,7 @@ impl Lists {
             let parent = task.parent_id.as_ref().map(|id| number(id.as_str()));
             (number(task.id.as_str()), number(task.project_id.as_str()), parent)
         };
-        let session = |head: Arc<crate::domain::SessionHead>| {
+        let session = |head: Arc<crate::domain::Rendered<crate::domain::SessionHead>>| {
             let session = view.session(&head.id).unwrap().expect("it has a head");
             let texts = |log: &Log| {
                 let values = log.values().unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 
-use crate::domain::{Caller, Device, Id, Kind, SessionHead, SessionId, Task, TaskId};
+use crate::domain::{Caller, Device, Id, Kind, Rendered, SessionHead, SessionId, Task, TaskId};
 use crate::hub::phone::refusal::Refused;
 
 use super::super::Phone;
@@ -35,7 +35,7 @@ impl Who {
     }
 
     /// The session of this id.
-    pub fn session(&self, phone: &Phone, id: &str) -> Result<Arc<SessionHead>, Refused> {
+    pub fn session(&self, phone: &Phone, id: &str) -> Result<Arc<Rendered<SessionHead>>, Refused> {
         let missing = || Refused::missing("session");
         let id: SessionId = named(id).ok_or_else(missing)?;
         let head = phone.hub.app().view().session_head(&id).ok_or_else(missing)?;

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::app::{AppError, find_member};
 use crate::domain::{
-    Caller, HUMAN, InputAnswer, MemberId, NewMail, NewTask, ProjectId, Prompt, PromptMode, RequestId, Scope,
-    SendKey, SessionHead, SessionId, SpawnWish, Task, TaskId,
+    Caller, HUMAN, InputAnswer, MemberId, NewMail, NewTask, ProjectId, Prompt, PromptMode, Rendered,
+    RequestId, Scope, SendKey, SessionHead, SessionId, SpawnWish, Task, TaskId,
 };
 use crate::hub::{Hub, afar, deed::About, phone::SessionView};
 
@@ -136,7 +136,7 @@ impl Asking {
     }
 
     /// A session the caller reaches; another one is as good as none.
-    fn session(&self, id: &str, scope: Scope) -> Result<Arc<SessionHead>, Refusal> {
+    fn session(&self, id: &str, scope: Scope) -> Result<Arc<Rendered<SessionHead>>, Refusal> {
         let head = reached(&self.hub, &self.caller, id).ok_or_else(|| Refusal::unknown("Session", id))?;
         self.may(scope, &head.project_id)?;
         Ok(head)
@@ -300,7 +300,7 @@ impl Asking {
 }
 
 /// A session, if there is one in a project the caller reaches.
-pub fn reached(hub: &Hub, caller: &Caller, id: &str) -> Option<Arc<SessionHead>> {
+pub fn reached(hub: &Hub, caller: &Caller, id: &str) -> Option<Arc<Rendered<SessionHead>>> {
     let head = hub.app().session_head(&SessionId::parse(id).ok()?)?;
     let device = caller.device();
     let reached = device.is_none_or(|device| device.reaches(Some(head.project_id.as_str())));
