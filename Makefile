@@ -9,10 +9,10 @@ TIME ?= 600
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench compare fuzz chaos crashes malformed load
+.PHONY: help run build test lint fmt bench compare fuzz chaos crashes malformed load page screens page-speed
 
 help: ## list what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make run DATA=/srv/maestro ARGS="--port 4000"'
 
@@ -31,6 +31,7 @@ test: ## install what the tests need, and run everything that must hold
 	sh tests/install-deps.sh
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	web/check.sh
 	$(CARGO) test --locked
 	fuzz/run.sh
 	sh tests/macos-check.sh
@@ -42,10 +43,23 @@ lint: ## check format and lints only
 fmt: ## format everything
 	$(CARGO) fmt
 
+page: ## build the phone page into web/dist, which is committed and embedded
+	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run format && npm run build
+
+screens: ## take the pictures of docs/screens from a real hub, in Chromium
+	sh tests/install-deps.sh web chromium
+	$(CARGO) build --locked
+	cd web && npm ci --ignore-scripts --no-audit --no-fund && node screens/take.mjs
+
+page-speed: ## measure how fast the page opens on a slow phone over 4G, in Chromium
+	sh tests/install-deps.sh web chromium
+	$(CARGO) build --release --locked
+	cd web && npm ci --ignore-scripts --no-audit --no-fund && MAESTRO_BIN=../target/release node screens/speed.mjs
+
 fuzz: ## search for inputs that break a parser, TIME seconds each: make fuzz TIME=3600
 	fuzz/run.sh $(TIME)
 
-# How long, and which faults: the same seed has the same ones. Unset: three minutes, another seed each time.
+# How long, and which faults: the same seed has the same ones. Unset: three minutes of seed 1.
 MINUTES ?=
 SEED ?=
 # How many kills (crashes), how many messages (malformed). Unset: as in `make test`.

@@ -8,13 +8,15 @@
 # Ends with 1 if something is missing that could not be installed, and says what.
 set -u
 
-all="build redis clients promtool fuzz operator"
+all="build redis clients web promtool fuzz operator"
 
 group() {
     case $1 in
         build) need cc build-essential - ;;
         redis) need redis-server redis-server redis ;;
         clients) need node nodejs node; need npm npm node; need python3 python3-venv python; clients ;;
+        web) need node nodejs node; need npm npm node ;; # web/check.sh brings the packages of web/package-lock.json
+        chromium) need chromium chromium - ;;
         compare) need wrk wrk wrk; need redis-cli redis-tools redis; need node nodejs node; need npm npm node; need python3 python3 python ;;
         promtool) promtool_alone ;;
         fuzz) [ "$(uname -s)" != Linux ] || need c++ g++ - ;; # elsewhere fuzz/run.sh says that it is skipped

@@ -168,6 +168,7 @@ fn guarding(config: &Config, hub: &Hub, tunnel: &Tunnel, limits: IngressLimits) 
         prover: Some(tunnel.prover().clone()),
         // The name of a quick tunnel will be somebody else's soon; what stands behind another proxy is not ours to say.
         stable: matches!(mode, TunnelMode::Named | TunnelMode::Token),
+        trial: mode == TunnelMode::Quick,
         addresses: match mode {
             TunnelMode::Quick | TunnelMode::Named | TunnelMode::Token => Addresses::Cloudflare,
             TunnelMode::External | TunnelMode::Off => Addresses::Unknown,

@@ -48,6 +48,10 @@ pub enum Entrance {
     Ingress,
 }
 
+/// In the extensions of a request that came by an address which will be gone: a tunnel on trial.
+#[derive(Clone, Copy, Debug)]
+pub struct OnTrial;
+
 /// The ingress listener's socket, in the runtime directory: the only target of the tunnel.
 pub const INGRESS_SOCKET: &str = "ingress.sock";
 

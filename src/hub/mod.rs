@@ -7,10 +7,12 @@ pub mod error;
 mod front;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod headers;
 mod identity;
 pub mod ingress;
 pub mod listen;
 mod metrics_door;
+mod page;
 mod path;
 mod phone;
 pub mod query;
@@ -239,7 +241,9 @@ impl FromRef<Hub> for App {
 
 /// Everything that is reached by a path on the local listener.
 fn routes() -> Routes {
-    status::routes().merge(rest::routes())
+    status::routes()
+        .merge(rest::routes())
+        .merge(page::routes(page::At::Home))
 }
 
 fn router(hub: Hub) -> Router {

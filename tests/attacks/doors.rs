@@ -1,7 +1,7 @@
 //! Foreign names, foreign pages, forged addresses: what a request says of itself makes no stranger a friend.
 
 use crate::harness::{Answer, Ask, Daemon};
-use crate::phone::{EVERYTHING, HOST, ORIGIN, Phone, World, connect, raw, setup, stranger};
+use crate::phone::{EVERYTHING, HOST, ORIGIN, Phone, World, asset_of, connect, raw, setup, stranger};
 
 const FOREIGN_HOSTS: [&str; 8] = [
     "evil.example",
@@ -207,9 +207,12 @@ fn is_hardened(answer: &Answer) {
 async fn every_answer_tells_the_browser_to_be_careful() {
     let daemon = setup().start().await;
     let phone = Phone::pair(&daemon, EVERYTHING, None).await;
+    let asset = format!("/assets/{}", asset_of(&phone.get("/").await.text()));
     for (path, cached) in [
         ("/", "no-cache"),
-        ("/pair.js", "no-cache"),
+        ("/pair/AAAABBBB", "no-cache"),
+        ("/sw.js", "no-cache"),
+        (&*asset, "public, max-age=31536000, immutable"),
         ("/health", "no-store"),
         ("/api/projects", "no-store"),
         ("/api/devices/me", "no-store"),

@@ -119,12 +119,20 @@ impl<'a> Phone<'a> {
     }
 }
 
+/// The script that `page` names, without its folder.
+pub fn asset_of(page: &str) -> String {
+    let (_, from) = page.split_once("src=\"/assets/").expect("a script of ours");
+    from.split_once('"').expect("its end").0.to_owned()
+}
+
 /// What there is to be seen and spoiled.
 pub struct World {
     pub project: String,
     pub task: String,
     pub session: String,
     pub mail: String,
+    /// A file that the page is made of.
+    pub asset: String,
 }
 
 impl World {
@@ -143,16 +151,22 @@ impl World {
             "subject": "Which one?",
         });
         let mail = id(daemon.post("/api/mail", mail).await.expect(201));
+        let page = stranger(daemon, Ask::new("GET", "/")).await.text();
         Self {
             project,
             task,
             session,
             mail,
+            asset: asset_of(&page),
         }
     }
 
     /// A path of the table with ids that are there.
     pub fn fill(&self, pattern: &str) -> String {
+        let file = match pattern {
+            pattern if pattern.starts_with("/assets") => &self.asset,
+            _ => "icon.svg",
+        };
         let id = match pattern {
             pattern if pattern.starts_with("/api/tasks") => &self.task,
             pattern if pattern.starts_with("/api/sessions") => &self.session,
@@ -161,6 +175,7 @@ impl World {
         };
         let path = pattern
             .replace("{id}", id)
+            .replace("{file}", file)
             .replace("{task}", &self.task)
             .replace("{project}", &self.project)
             .replace("{code}", "AAAABBBB")

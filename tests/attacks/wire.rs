@@ -58,10 +58,21 @@ impl Wire {
 
     /// Opens one and asks for the namespace with this token; what is said about that.
     pub async fn try_join(daemon: &Daemon, phone: &Phone<'_>, token: &str, project: &str) -> (Self, String) {
+        Self::try_join_with(daemon, phone, json!({"token": token, "projectId": project})).await
+    }
+
+    /// Opens one as the page does: for all that the device may see.
+    pub async fn join_all(daemon: &Daemon, phone: &Phone<'_>) -> Self {
+        let auth = json!({"token": phone.token, "projects": "all"});
+        let (wire, told) = Self::try_join_with(daemon, phone, auth).await;
+        assert!(told.starts_with("40/mobile,"), "{told}");
+        wire
+    }
+
+    async fn try_join_with(daemon: &Daemon, phone: &Phone<'_>, auth: Value) -> (Self, String) {
         // The place of one that has just hung up may not be free yet.
         let opening = || async { Self::open(daemon, phone).await.ok() };
         let mut wire = eventually("there is room for a transport", opening).await;
-        let auth = json!({"token": token, "projectId": project});
         wire.send(format!("40/mobile,{auth}")).await;
         let told = wire.next().await.expect("an answer");
         (wire, told)

@@ -113,7 +113,6 @@ async fn head_works_wherever_get_does() {
 async fn unknown_paths_and_methods_are_a_404_page() {
     let scene = Scene::new().await;
     for (method, path) in [
-        ("GET", "/"),
         ("GET", "/api"),
         ("GET", "/api/nothing"),
         ("POST", "/health"),

@@ -15,6 +15,12 @@ async fn without_a_project_it_is_told_what_is_missing() {
         (json!({}), "projectId required"),
         (json!({"projectId": 5}), "projectId required"),
         (json!({"projectId": ""}), "projectId required"),
+        (json!({"projects": "some"}), "projectId required"),
+        (json!({"projects": ["p"]}), "projectId required"),
+        (
+            json!({"projectId": "no-such", "projects": "all"}),
+            "project not found",
+        ),
         (json!({"projectId": "no-such"}), "project not found"),
         (json!({"projectId": "../etc"}), "project not found"),
     ] {
@@ -136,6 +142,70 @@ async fn it_hears_nothing_of_other_projects_unless_it_asks_for_a_session_there()
 }
 
 #[tokio::test]
+async fn it_hears_of_every_project_by_one_socket_if_it_says_so_and_catches_up_on_all_of_them() {
+    let scene = Scene::new().await;
+    let two = project(&scene.hub, "Two").await;
+    let elsewhere = session(&scene.hub, &two).await;
+    let all = json!({"projects": "all"});
+    let mut phone = Client::connected(&scene.hub, "/mobile", all.clone()).await;
+    let hello = phone.event("hello").await;
+    assert_eq!(
+        (&hello["projectId"], &hello["trial"]),
+        (&json!(null), &json!(false))
+    );
+    assert!(
+        hello["build"].as_str().is_some_and(|build| !build.is_empty()),
+        "{hello}"
+    );
+    let state = phone.request("state:sync", json!({})).await;
+    let count = |name: &str| state[name].as_array().map(Vec::len);
+    assert_eq!(
+        (count("projects"), count("sessions")),
+        (Some(2), Some(2)),
+        "{state}"
+    );
+    for id in [&scene.session, &elsewhere] {
+        let entry = json!({"type": "progress", "message": id});
+        let path = format!("/api/sessions/{id}/timeline");
+        scene.hub.post(&path, entry).await.expect(200);
+        let heard = phone.event("session:updated").await;
+        assert_eq!(heard["data"]["session"]["id"], id.as_str());
+    }
+    let since = json!({"epoch": state["epoch"], "since": state["seq"]});
+    let missed = phone.request("state:sync", since).await;
+    let of = |id: &str| missed["events"].to_string().contains(id);
+    assert!(of(&scene.session) && of(&elsewhere), "{missed}");
+}
+
+#[tokio::test]
+async fn it_reads_a_conversation_with_its_texts_and_who_can_be_started() {
+    let scene = Scene::new().await;
+    let mut phone = Client::connected(&scene.hub, "/mobile", json!({"projects": "all"})).await;
+    let letter = json!({
+        "projectId": scene.project, "fromSessionId": scene.session, "toSessionId": "human", "type": "query",
+        "subject": "Which?", "body": {"message": "the first or the second?"},
+    });
+    let first = scene.hub.post("/api/mail", letter).await.expect(201);
+    let reply = json!({
+        "projectId": scene.project, "toSessionId": scene.session, "type": "response", "subject": "Re: Which?",
+        "body": {"message": "the second"}, "replyToMailId": first["id"], "requestId": "r1",
+    });
+    assert_eq!(phone.request("mail:send", reply).await["success"], true);
+    let thread = phone.request("mail:thread", json!({"id": first["id"]})).await;
+    let texts: Vec<_> = thread["mails"]
+        .as_array()
+        .expect("mails")
+        .iter()
+        .map(|mail| mail["body"]["message"].clone())
+        .collect();
+    assert_eq!(texts, ["the first or the second?", "the second"]);
+    let team = phone
+        .request("team:list", json!({"projectId": scene.project}))
+        .await;
+    assert!(!team["members"].as_array().expect("members").is_empty(), "{team}");
+}
+
+#[tokio::test]
 async fn whatever_it_sends_is_acknowledged_the_wrong_with_a_code() {
     let scene = Scene::new().await;
     let mut phone = Client::connected(&scene.hub, "/mobile", scene.auth()).await;
@@ -153,6 +223,8 @@ async fn whatever_it_sends_is_acknowledged_the_wrong_with_a_code() {
         "session:prompt",
         "session:spawn",
         "session:timeline",
+        "team:list",
+        "mail:thread",
     ] {
         for data in &wrong {
             let answer = phone.request(verb, data.clone()).await;

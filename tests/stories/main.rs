@@ -19,6 +19,7 @@ mod mail;
 mod mail_home;
 mod mail_shared;
 mod operator;
+mod page;
 mod reload;
 mod redis_trouble;
 mod replay;

@@ -36,7 +36,12 @@ async fn a_code_opens_the_tunnel_a_phone_pairs_through_it_and_its_end_shuts_it()
         .strip_prefix(&edge.url())
         .unwrap()
         .to_owned();
-    assert!(edge.get(&page).await.text().contains("Pair this phone"));
+    assert!(
+        edge.get(&page)
+            .await
+            .text()
+            .contains("maestro-door\" content=\"ingress\"")
+    );
     let redeem = Ask::new("POST", "/pair")
         .header("origin", edge.url())
         .header("x-forwarded-for", "127.0.0.1")

@@ -82,6 +82,8 @@ pub struct Guarding {
     pub prover: Option<Prover>,
     /// True if that address is ours to keep.
     pub stable: bool,
+    /// True if it will be gone: that of a quick tunnel. Phones are told.
+    pub trial: bool,
     /// How far clients can be told apart.
     pub addresses: Addresses,
     /// How much they may use.
@@ -228,6 +230,7 @@ mod tests {
             public: watch::Sender::new(public.and_then(PublicUrl::parse)).subscribe(),
             prover: None,
             stable: false,
+            trial: false,
             addresses,
             limits: IngressLimits::default(),
         })

@@ -5,10 +5,8 @@
 //! he may do. There is no door without a guard, and no way from here to the router of the local listener.
 
 mod guard;
-mod headers;
 mod lock;
 mod once;
-mod pages;
 mod pairing;
 mod rate;
 mod rest;
@@ -36,7 +34,8 @@ use crate::app::App;
 use super::{
     DoorMeter, Hub,
     front::REQUEST_ID,
-    listen::{Door, Entrance},
+    headers,
+    listen::{Door, Entrance, OnTrial},
     phone::refusal::Refused,
     raw_ws,
     socket_io::{self, Gateway},
@@ -136,6 +135,9 @@ impl IngressDoor {
         };
         let from = guard.origin(request.headers());
         request.extensions_mut().insert(from);
+        if guard.parts.trial {
+            request.extensions_mut().insert(OnTrial);
+        }
         request.extensions_mut().insert(named);
         let most = guard.parts.limits.body_bytes;
         self.gateway

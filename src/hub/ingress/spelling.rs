@@ -48,7 +48,7 @@ mod tests {
     fn plain_paths_pass_whatever_the_query_says() {
         for target in [
             "/",
-            "/pair.js",
+            "/sw.js",
             "/api/tasks/task_1-a?projectId=%2e%2e",
             "/socket.io/?EIO=4",
         ] {

@@ -39,8 +39,11 @@ pub static TABLE: &[Rule] = &[
     (POST,   "/pair",                        Open),
     (GET,    "/pair/{code}",                 Open),
     (GET,    "/pair/{code}/",                Open),
-    (GET,    "/pair.js",                     Open),
-    (GET,    "/maestro.css",                 Open),
+    (GET,    "/pair/{code}/manifest.webmanifest", Open),
+    (GET,    "/manifest.webmanifest",        Open),
+    (GET,    "/assets/{file}",               Open),
+    (GET,    "/icons/{file}",                Open),
+    (GET,    "/sw.js",                       Open),
     (GET,    "/health",                      Open),
     // about itself
     (GET,    "/api/devices/me",              Paired),

@@ -16,7 +16,7 @@ use crate::hub::listen::Entrance;
 use super::{
     Shared,
     outside::PER_DEVICE,
-    peer::{Peer, Wants},
+    peer::{Audience, Peer, Wants},
     peers::{Peers, Seat},
     session::Session,
 };
@@ -30,6 +30,8 @@ const COOKIE: &str = "__Host-maestro";
 pub struct Auth {
     token: Value,
     project_id: Value,
+    /// `"all"`: every project that the device may see, instead of one.
+    projects: Value,
 }
 
 /// Why a phone is not connected: the message of its `connect_error`.
@@ -75,18 +77,10 @@ pub fn phone(socket: &SocketRef, auth: &Auth, shared: &Arc<Shared>) -> Result<Ar
         }
         None => return Err(Refused::NotHere),
     };
-    let project = auth.project_id.as_str().filter(|id| !id.is_empty());
-    let project =
-        ProjectId::parse(project.ok_or(Refused::NoProject)?).map_err(|_| Refused::UnknownProject)?;
-    let reached = caller
-        .device()
-        .is_none_or(|device| device.reaches(Some(project.as_str())));
-    if !reached || shared.hub.app().project(&project).is_err() {
-        return Err(Refused::UnknownProject);
-    }
+    let audience = audience(auth, &caller, shared)?;
     let limits = shared.hub.limits();
     let sessions = Default::default();
-    let wants = Wants::Phone { project, sessions };
+    let wants = Wants::Phone { audience, sessions };
     let peer = Peer::new(
         socket.id.to_string(),
         caller,
@@ -102,6 +96,25 @@ pub fn phone(socket: &SocketRef, auth: &Auth, shared: &Arc<Shared>) -> Result<Ar
         return Err(Refused::Denied(Denied::Revoked));
     }
     Ok(seat)
+}
+
+/// Which projects it is about: the one it names, or all that it may see if it says so. What it may see is asked again for
+/// every event.
+fn audience(auth: &Auth, caller: &Caller, shared: &Shared) -> Result<Audience, Refused> {
+    let Some(named) = auth.project_id.as_str().filter(|id| !id.is_empty()) else {
+        return match auth.projects.as_str() {
+            Some("all") => Ok(Audience::All),
+            _ => Err(Refused::NoProject),
+        };
+    };
+    let project = ProjectId::parse(named).map_err(|_| Refused::UnknownProject)?;
+    let reached = caller
+        .device()
+        .is_none_or(|device| device.reaches(Some(project.as_str())));
+    match reached && shared.hub.app().project(&project).is_ok() {
+        true => Ok(Audience::Project(project)),
+        false => Err(Refused::UnknownProject),
+    }
 }
 
 /// Who fails spends the budgets of where the session comes from.

@@ -61,7 +61,7 @@ mod tests {
     use crate::domain::{Caller, Device, Id, Millis, Scope, Scopes};
     use crate::hub::socket_io::{
         clients::Clients,
-        peer::{Peer, Wants},
+        peer::{Audience, Peer, Wants},
         peers::Seat,
     };
 
@@ -80,7 +80,7 @@ mod tests {
 
     fn seat(peers: &Arc<Peers>, clients: &Clients, device: Arc<Device>) -> Option<Arc<Seat>> {
         let wants = Wants::Phone {
-            project: Id::parse("p").unwrap(),
+            audience: Audience::Project(Id::parse("p").unwrap()),
             sessions: Default::default(),
         };
         let caller = Caller::Device(device);

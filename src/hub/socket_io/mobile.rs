@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tracing::error;
 
 use crate::domain::Scope;
+use crate::hub::{listen::OnTrial, page};
 
 use super::{
     Shared,
@@ -39,7 +40,8 @@ pub fn open(io: &SocketIo, shared: &Arc<Shared>) {
 
 fn register(socket: &SocketRef, auth: &Auth, shared: &Arc<Shared>) -> Result<(), Refused> {
     let seat = admit::phone(socket, auth, shared)?;
-    greet(seat.peer(), shared);
+    let trial = socket.req_parts().extensions.get::<OnTrial>().is_some();
+    greet(seat.peer(), shared, trial);
     for verb in Verb::ALL {
         let (peer, shared) = (seat.peer().clone(), shared.clone());
         // The body runs as the requests come, one after the other; what they ask for is done in that order too.
@@ -59,8 +61,9 @@ fn register(socket: &SocketRef, auth: &Auth, shared: &Arc<Shared>) -> Result<(),
     Ok(())
 }
 
-/// Where the phone stands: it compares that with what it knows, and asks for what it missed.
-fn greet(peer: &Peer, shared: &Shared) {
+/// Where the phone stands: it compares that with what it knows, and asks for what it missed. `trial`: it comes by an
+/// address that will be gone.
+fn greet(peer: &Peer, shared: &Shared, trial: bool) {
     let (epoch, seq) = shared.hub.bus().replay().now();
     let caller = peer.caller();
     let scopes: Vec<_> = Scope::ALL
@@ -69,7 +72,11 @@ fn greet(peer: &Peer, shared: &Shared) {
         .collect();
     let hello = json!({
         "epoch": &*epoch, "seq": seq, "scopes": scopes, "timestamp": shared.hub.app().now(),
-        "projectId": peer.project(),
+        "projectId": peer.project(), "build": page::build(), "version": env!("CARGO_PKG_VERSION"), "trial": trial,
+        "device": caller.device().map(|device| json!({
+            "id": device.id, "name": device.name, "scopes": device.scopes, "projects": device.projects,
+            "pairedAt": device.paired_at,
+        })),
     });
     peer.say(Item::Said("hello", raw(hello)));
 }

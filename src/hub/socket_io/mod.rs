@@ -11,6 +11,7 @@ mod clients;
 mod devices;
 mod fanout;
 mod ledger;
+mod lists;
 mod mobile;
 mod outside;
 mod peer;

@@ -43,15 +43,33 @@ pub struct About<'a> {
     pub scope: Scope,
 }
 
+/// Which projects a phone is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// This one, named in the handshake.
+    Project(ProjectId),
+    /// All that it may see.
+    All,
+}
+
+impl Audience {
+    fn includes(&self, project: &str) -> bool {
+        match self {
+            Self::Project(one) => one.as_str() == project,
+            Self::All => true,
+        }
+    }
+}
+
 /// What a socket wants to hear.
 #[derive(Debug)]
 pub enum Wants {
     /// A desktop: everything, or what is about these sessions or about none.
     Desktop(Option<HashSet<String>>),
-    /// A phone: one project, and sessions it has asked for besides.
+    /// A phone: its projects, and sessions it has asked for besides.
     Phone {
-        /// Named in the handshake.
-        project: ProjectId,
+        /// Said in the handshake.
+        audience: Audience,
         /// By `session:subscribe`.
         sessions: HashSet<String>,
     },
@@ -65,11 +83,11 @@ impl Wants {
                 (Some(filter), Some(id)) => filter.contains(id),
                 (None, _) | (_, None) => true,
             },
-            Self::Phone { project, sessions } => {
+            Self::Phone { audience, sessions } => {
                 // What cannot be placed is not for phones.
                 let Some(of) = about.project else { return false };
                 let asked = || about.filter.is_some_and(|id| sessions.contains(id));
-                caller.may(about.scope, Some(of)) && (of == project.as_str() || asked())
+                caller.may(about.scope, Some(of)) && (audience.includes(of) || asked())
             }
         }
     }
@@ -186,11 +204,19 @@ impl Peer {
         self.caller.store(Arc::new(Caller::Device(device.clone())));
     }
 
-    /// The project named in its handshake.
-    pub fn project(&self) -> Option<ProjectId> {
+    /// The projects it is about, if it is a phone.
+    pub fn audience(&self) -> Option<Audience> {
         match &self.state().wants {
-            Wants::Phone { project, .. } => Some(project.clone()),
+            Wants::Phone { audience, .. } => Some(audience.clone()),
             Wants::Desktop(_) => None,
+        }
+    }
+
+    /// The one project named in its handshake.
+    pub fn project(&self) -> Option<ProjectId> {
+        match self.audience()? {
+            Audience::Project(project) => Some(project),
+            Audience::All => None,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::ports::{StoreError, View};
 
 use super::{
     fanout,
-    peer::{About, Peer, Wants},
+    peer::{About, Audience, Peer, Wants},
     verbs::{Refusal, object, reached},
 };
 
@@ -134,9 +134,9 @@ pub struct Since {
 /// What was missed, or how things stand.
 pub async fn state(hub: &Hub, peer: &Peer, since: Since) -> Result<Value, Refusal> {
     let caller = peer.caller();
-    let project = peer.project().ok_or_else(|| Refusal::invalid("no project"))?;
+    let audience = peer.audience().ok_or_else(|| Refusal::invalid("no project"))?;
     let (Some(epoch), Some(since)) = (since.epoch, since.since) else {
-        return snapshot(hub, &caller, &project, "nothing is known yet").await;
+        return snapshot(hub, &caller, &audience, "nothing is known yet").await;
     };
     let portion = Portion {
         events: EVENTS,
@@ -158,7 +158,7 @@ pub async fn state(hub: &Hub, peer: &Peer, since: Since) -> Result<Value, Refusa
             events,
             more,
         } => (epoch, seq, events, more),
-        Missed::Reset { reason, .. } => return snapshot(hub, &caller, &project, &reason.to_string()).await,
+        Missed::Reset { reason, .. } => return snapshot(hub, &caller, &audience, &reason.to_string()).await,
     };
     let (mut told, mut bytes) = (Vec::new(), 0);
     for event in events {
@@ -180,9 +180,14 @@ pub async fn state(hub: &Hub, peer: &Peer, since: Since) -> Result<Value, Refusa
 async fn snapshot(
     hub: &Hub,
     caller: &Arc<Caller>,
-    project: &ProjectId,
+    audience: &Audience,
     reason: &str,
 ) -> Result<Value, Refusal> {
+    let project = match audience {
+        Audience::Project(project) => Some(project.clone()),
+        Audience::All => None,
+    };
+    let named = project.as_ref().map(|project| project.as_str());
     let (epoch, _) = hub.bus().replay().now();
     let view = hub.app().view();
     let cursor = view.seq();
@@ -194,16 +199,24 @@ async fn snapshot(
         ("cursor", cursor.into()),
         ("more", false.into()),
     ]);
-    if caller.may(Scope::View, Some(project.as_str())) {
+    if caller.may(Scope::View, named) {
         let presence = presence(hub);
         let (caller, project) = (caller.clone(), project.clone());
-        let state = off_the_runtime(move || Ok(state_of(&*view, &caller, &project, &presence))).await?;
+        let state =
+            off_the_runtime(move || Ok(state_of(&*view, &caller, project.as_ref(), &presence))).await?;
         answer.extend(state);
     }
-    if caller.may(Scope::Mail, Some(project.as_str())) {
-        let (mails, truncated) = mails(hub, project).await?;
-        answer.insert("mail".into(), mails.into());
-        answer.insert("mailTruncated".into(), truncated.into());
+    if caller.may(Scope::Mail, named) {
+        match mails(hub, caller, project).await {
+            Ok((mails, truncated)) => {
+                answer.insert("mail".into(), mails.into());
+                answer.insert("mailTruncated".into(), truncated.into());
+            }
+            // Everything else is there: what cannot be read is asked for again by who wants to see it.
+            Err(refusal) => {
+                answer.insert("mailUnavailable".into(), refusal.message.into());
+            }
+        }
     }
     Ok(answer.into())
 }
@@ -231,19 +244,22 @@ fn presence(hub: &Hub) -> HashMap<SessionId, Value> {
 fn state_of(
     view: &dyn View,
     caller: &Caller,
-    project: &ProjectId,
+    project: Option<&ProjectId>,
     presence: &HashMap<SessionId, Value>,
 ) -> serde_json::Map<String, Value> {
+    let reaches = |project: &ProjectId| {
+        let device = caller.device();
+        device.is_none_or(|device| device.reaches(Some(project.as_str())))
+    };
     let mut projects = view.projects();
-    projects.retain(|known| {
-        let id = Some(known.id.as_str());
-        caller.device().is_none_or(|device| device.reaches(id))
-    });
+    projects.retain(|known| reaches(&known.id));
     let (projects, cut_projects) = newest(projects, PROJECTS, |project| project.updated_at);
-    let (sessions, cut_sessions) = newest(view.session_heads(Some(project)), SESSIONS, |head| {
-        head.last_activity
-    });
-    let (tasks, cut_tasks) = newest(view.tasks(Some(project)), TASKS, |task| task.updated_at);
+    let mut heads = view.session_heads(project);
+    heads.retain(|head| reaches(&head.project_id));
+    let (sessions, cut_sessions) = newest(heads, SESSIONS, |head| head.last_activity);
+    let mut tasks = view.tasks(project);
+    tasks.retain(|task| reaches(&task.project_id));
+    let (tasks, cut_tasks) = newest(tasks, TASKS, |task| task.updated_at);
     let sessions: Vec<Value> = sessions
         .iter()
         .filter_map(|head| session(view, head, presence))
@@ -270,12 +286,32 @@ fn session(view: &dyn View, head: &SessionHead, presence: &HashMap<SessionId, Va
 }
 
 /// Heads of the newest mails to everybody and to people.
-async fn mails(hub: &Hub, project: &ProjectId) -> Result<(Vec<Value>, bool), Refusal> {
+async fn mails(
+    hub: &Hub,
+    caller: &Caller,
+    project: Option<ProjectId>,
+) -> Result<(Vec<Value>, bool), Refusal> {
     let human = SessionId::human();
-    let found = hub.app().mailbox().inbox(project, &human, Millis(0)).await;
-    let found = found.map_err(AppError::from)?;
+    let mut projects: Vec<ProjectId> = match project {
+        Some(project) => vec![project],
+        None => hub
+            .app()
+            .projects()
+            .iter()
+            .map(|known| known.id.clone())
+            .collect(),
+    };
+    projects.retain(|project| caller.may(Scope::Mail, Some(project.as_str())));
+    projects.truncate(PROJECTS);
+    let (mut found, mut more) = (Vec::new(), false);
+    for project in &projects {
+        let here = hub.app().mailbox().inbox(project, &human, Millis(0)).await;
+        let (here, cut) = newest(here.map_err(AppError::from)?, MAILS, |mail| mail.created_at);
+        found.extend(here);
+        more |= cut;
+    }
     let (found, truncated) = newest(found, MAILS, |mail| mail.created_at);
-    Ok((found.iter().filter_map(head).collect(), truncated))
+    Ok((found.iter().filter_map(head).collect(), truncated || more))
 }
 
 fn head(mail: &Mail) -> Option<Value> {

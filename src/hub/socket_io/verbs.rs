@@ -19,7 +19,7 @@ use crate::hub::{
     phone::refusal::Refused,
 };
 
-use super::{Shared, peer::Peer, sync};
+use super::{Shared, lists, peer::Peer, sync};
 
 use self::asking::Asking;
 
@@ -43,19 +43,28 @@ pub enum Verb {
     Subscribe,
     /// `session:timeline`
     Timeline,
+    /// `agents:list`
+    Agents,
+    /// `team:list`
+    Team,
+    /// `mail:thread`
+    Thread,
     /// `state:sync`
     Sync,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Mail,
         Self::Reply,
         Self::Prompt,
         Self::Spawn,
         Self::Subscribe,
         Self::Timeline,
+        Self::Agents,
+        Self::Team,
+        Self::Thread,
         Self::Sync,
     ];
 
@@ -68,6 +77,9 @@ impl Verb {
             Self::Spawn => "session:spawn",
             Self::Subscribe => "session:subscribe",
             Self::Timeline => "session:timeline",
+            Self::Agents => "agents:list",
+            Self::Team => "team:list",
+            Self::Thread => "mail:thread",
             Self::Sync => "state:sync",
         }
     }
@@ -99,7 +111,8 @@ impl Refusal {
         Self::new("invalid", message)
     }
 
-    fn scope(scope: Scope) -> Self {
+    /// The device lacks a scope.
+    pub fn scope(scope: Scope) -> Self {
         Self::new(
             "scope",
             format!("this device may not do that: it lacks the scope {scope}"),
@@ -181,6 +194,9 @@ pub async fn carry_out(
     let scope = match verb {
         Verb::Subscribe => return sync::subscribe(hub, peer, sync::listed(data)?),
         Verb::Timeline => return sync::timeline(hub, peer, read(data)?).await,
+        Verb::Agents => return lists::agents(hub, &caller, read(data)?),
+        Verb::Team => return lists::team(hub, &caller, read(data)?),
+        Verb::Thread => return lists::thread(hub, &caller, read(data)?).await,
         Verb::Sync => return sync::state(hub, peer, read(data)?).await,
         Verb::Mail => Scope::Mail,
         Verb::Reply => Scope::Answer,
@@ -230,7 +246,7 @@ async fn act(asking: Asking, verb: Verb, data: Value, project: Option<ProjectId>
         Verb::Reply => asking.reply(data, &mut about).await,
         Verb::Prompt => asking.prompt(data, &mut about).await,
         Verb::Spawn => asking.spawn(data, &mut about).await,
-        Verb::Subscribe | Verb::Timeline | Verb::Sync => {
+        Verb::Subscribe | Verb::Timeline | Verb::Agents | Verb::Team | Verb::Thread | Verb::Sync => {
             Err(Refusal::new("internal", "this changes nothing")) // never led to
         }
     };

@@ -21,11 +21,11 @@ use serde_json::json;
 
 use crate::access::nonce::{Nonce, PROOF_HEADER};
 use crate::hub::{
-    reply,
-    routes::{Routes, get},
+    page as the_page, reply,
+    routes::{Routes, get, post},
 };
 
-use super::{Phone, pages};
+use super::{Phone, pairing};
 
 pub use actions::Said;
 pub use devices::shown as device_shown;
@@ -34,7 +34,8 @@ pub use devices::shown as device_shown;
 pub fn routes() -> Routes<Phone> {
     Routes::new()
         .route("/health", get(health))
-        .merge(pages::routes())
+        .merge(the_page::routes(the_page::At::Outside))
+        .route("/pair", post(pairing::redeem))
         .merge(devices::routes())
         .merge(projects::routes())
         .merge(tasks::routes())

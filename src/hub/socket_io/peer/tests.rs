@@ -23,7 +23,7 @@ fn device(scopes: &str, projects: &[&str]) -> Caller {
 
 fn phone(caller: Caller) -> Peer {
     let wants = Wants::Phone {
-        project: Id::parse("p1").unwrap(),
+        audience: Audience::Project(Id::parse("p1").unwrap()),
         sessions: HashSet::from(["s2".to_owned()]),
     };
     Peer::new("sid".into(), caller, wants, None, FEW)

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::domain::{Caller, SessionId};
 
+use super::super::lists::{Everybody, Team, Thread};
 use super::{
     Refusal, Verb,
     asking::{PromptWish, Reply, Spawn, letter},
@@ -40,6 +41,9 @@ fn fields(verb: Verb) -> (&'static [&'static str], &'static [&'static str]) {
         ),
         Verb::Subscribe => (&["sessionIds"], &[]),
         Verb::Timeline => (&["sessionId"], &["before", "limit"]),
+        Verb::Agents => (&[], &[]),
+        Verb::Team => (&["projectId"], &[]),
+        Verb::Thread => (&["id"], &[]),
         Verb::Sync => (&[], &["epoch", "since"]),
     }
 }
@@ -95,6 +99,15 @@ fn understood(verb: Verb, data: Value) -> Result<(), Refusal> {
         }
         Verb::Timeline => {
             read::<Page>(data)?;
+        }
+        Verb::Agents => {
+            read::<Everybody>(data)?;
+        }
+        Verb::Team => {
+            read::<Team>(data)?;
+        }
+        Verb::Thread => {
+            read::<Thread>(data)?;
         }
         Verb::Sync => {
             read::<Since>(data)?;

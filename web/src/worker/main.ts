@@ -1,0 +1,7 @@
+/** The service worker. */
+
+import { showPushes } from "./push";
+import { keepShell } from "./shell";
+
+keepShell();
+showPushes();

@@ -1,0 +1,4 @@
+/** Notifications. */
+
+/** Shows what is pushed, and leads to it. */
+export function showPushes() {}
