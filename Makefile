@@ -9,7 +9,7 @@ TIME ?= 600
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench compare fuzz chaos crashes malformed load page screens page-speed
+.PHONY: help run build test lint fmt bench compare fuzz chaos crashes malformed load page screens page-speed macos
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,8 @@ test: ## install what the tests need, and run everything that must hold
 	web/check.sh
 	$(CARGO) test --locked
 	fuzz/run.sh
+
+macos: ## compile everything for a Mac, lints included (the first time takes minutes)
 	sh tests/macos-check.sh
 
 lint: ## check format and lints only

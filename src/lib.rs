@@ -18,6 +18,7 @@ pub mod skills; // folders with a SKILL.md, found where agents look for them
 pub mod store; // durable state: one SQLite file, with the records in memory
 
 pub mod presence; // is the agent alive
+pub mod push; // notifications for phones that are not looking
 pub mod tunnel; // the way in from outside: which one, whether it is wanted, its address, whether that leads to us
 pub mod hub; // everything clients see
 pub mod control; // the local socket: what an operator may ask of the running daemon

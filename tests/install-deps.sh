@@ -8,7 +8,7 @@
 # Ends with 1 if something is missing that could not be installed, and says what.
 set -u
 
-all="build redis clients web promtool fuzz operator"
+all="build redis clients web browser promtool fuzz operator"
 
 group() {
     case $1 in
@@ -16,7 +16,8 @@ group() {
         redis) need redis-server redis-server redis ;;
         clients) need node nodejs node; need npm npm node; need python3 python3-venv python; clients ;;
         web) need node nodejs node; need npm npm node ;; # web/check.sh brings the packages of web/package-lock.json
-        chromium) need chromium chromium - ;;
+        chromium) chromium ;;
+        browser) group clients; chromium ;; # driven by playwright-core, which downloads none of its own
         compare) need wrk wrk wrk; need redis-cli redis-tools redis; need node nodejs node; need npm npm node; need python3 python3 python ;;
         promtool) promtool_alone ;;
         fuzz) [ "$(uname -s)" != Linux ] || need c++ g++ - ;; # elsewhere fuzz/run.sh says that it is skipped
@@ -38,6 +39,14 @@ need() {
     command -v "$1" >/dev/null 2>&1 && return 0
     echo "$1 is missing and could not be installed" >&2
     missing=1
+}
+
+# Debian's, or whatever Chromium or Chrome is there.
+chromium() {
+    for name in chromium chromium-browser google-chrome; do
+        command -v "$name" >/dev/null 2>&1 && return 0
+    done
+    need chromium chromium -
 }
 
 # What the socket tests drive, at the versions that are written down: into tests/clients/node_modules and target/.

@@ -54,6 +54,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "access",
         &["domain", "ports", "app", "sqlite", "shutdown", "crash"],
     ),
+    ("push", &["domain", "app", "access", "bus", "sqlite", "shutdown"]),
     (
         "tunnel",
         &["access", "children", "supervisor", "config", "shutdown"],
@@ -67,6 +68,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "app",
             "access",
             "bus",
+            "push",
             "skills",
             "private_socket",
             "metrics",

@@ -54,6 +54,8 @@ pub enum DeviceChange {
     Gone(DeviceId, Denied),
     /// Its name, scopes or projects are others now.
     Changed(Arc<Device>),
+    /// It has just become one.
+    Paired(Arc<Device>),
 }
 
 /// Devices cannot be read.

@@ -16,6 +16,7 @@ use super::{
     derive,
     net::{HostName, HttpUrl, WebOrigin},
     place::Program,
+    push::{Contact, PushService},
     reader::Reader,
     secret::RedisUrl,
     setting::{Setting, Show},
@@ -64,6 +65,8 @@ settings! {
         mail: Mail,
         /// The way in from outside.
         tunnel: Tunnel,
+        /// Notifications for phones.
+        push: Push,
         /// Stopping.
         stop: Stop,
         /// Metrics.
@@ -200,6 +203,18 @@ settings! {
         tunnel_id: Option<TunnelId> = UNSET => Restart;
         /// The public address, for `token` and `external`, and for `named` if it is not `https://<hostname>`.
         url: Option<HttpUrl> = UNSET, env [EnvName::strict("CLOUDFLARE_TUNNEL_URL")] => Restart;
+    }
+}
+
+settings! {
+    /// Notifications for phones.
+    Push at "push." {
+        /// The services that may be sent to, besides which nothing is: a host, `*.` and a host (both by https on port 443
+        /// and at public addresses only), or exactly one origin, wherever it is.
+        allow: Vec<PushService> = Preset::Text(
+            "fcm.googleapis.com, *.push.apple.com, updates.push.services.mozilla.com, *.notify.windows.com") => Restart;
+        /// Where the operators of these services can reach you; unset means the public address.
+        contact: Option<Contact> = UNSET => Restart;
     }
 }
 

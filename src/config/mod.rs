@@ -17,6 +17,7 @@ mod keys;
 mod nearest;
 mod net;
 mod place;
+mod push;
 mod reader;
 pub mod reference;
 mod reload;
@@ -39,9 +40,12 @@ pub use self::{
         TunnelMode,
     },
     error::{ConfigError, Origin, Problem},
-    keys::{Clients, Config, Listen, Locks, Log, Mail, Manifest, Metrics, Presence, Redis, Stop, Tunnel},
+    keys::{
+        Clients, Config, Listen, Locks, Log, Mail, Manifest, Metrics, Presence, Push, Redis, Stop, Tunnel,
+    },
     net::{HostName, HttpUrl, WebOrigin},
     place::Program,
+    push::{Contact, PushService},
     reload::{Changed, ReloadPlan, diff_for_reload},
     secret::{RedisUrl, Secret},
     source::{Env, FileText, Flag, Lookup, Sources, lookup},

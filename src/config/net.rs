@@ -151,6 +151,22 @@ impl WebOrigin {
     }
 }
 
+impl WebOrigin {
+    /// The origin, whether it is `https` (or `http`; `None` for others), its host, and the port if it names one.
+    pub(super) fn parts(text: &str) -> Result<(Self, Option<bool>, HostName, Option<u16>), Wrong> {
+        let wrong = || Wrong::text(text).hint("an origin has a scheme and a host, and no path");
+        let origin = authority(text)
+            .filter(|a| matches!(a.rest, "" | "/"))
+            .ok_or_else(wrong)?;
+        let https = match origin.scheme.to_ascii_lowercase().as_str() {
+            "https" => Some(true),
+            "http" => Some(false),
+            _ => None,
+        };
+        Ok((Self(origin.to_text()), https, origin.host, origin.port))
+    }
+}
+
 impl fmt::Display for WebOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -166,11 +182,7 @@ impl Item for WebOrigin {
                 Wrong::text(text).hint("every web page could then drive your agents: list the origins")
             );
         }
-        let wrong = || Wrong::text(text).hint("an origin has a scheme and a host, and no path");
-        let origin = authority(text)
-            .filter(|a| matches!(a.rest, "" | "/"))
-            .ok_or_else(wrong)?;
-        Ok(vec![Self(origin.to_text())])
+        Self::parts(text).map(|(origin, ..)| vec![origin])
     }
 }
 

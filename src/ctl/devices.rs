@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use comfy_table::{Table, presets::NOTHING};
 
 use crate::control::client::{Client, ClientError};
-use crate::control::protocol::devices::{DeviceAct, DeviceActDone, DeviceList};
+use crate::control::protocol::devices::{DeviceAct, DeviceActDone, DeviceList, PushRow};
 
 use super::{Context, complete, exit::Exit, paint::between};
 
@@ -182,7 +182,7 @@ fn render(list: &DeviceList, now: i64) -> String {
     let mut table = Table::new();
     table
         .load_style(NOTHING)
-        .set_header(["DEVICE", "NAME", "MAY", "PROJECTS", "SEEN"]);
+        .set_header(["DEVICE", "NAME", "MAY", "PROJECTS", "SEEN", "NOTIFIED"]);
     for device in &list.devices {
         let projects = match device.projects.as_slice() {
             [] => "all".to_owned(),
@@ -194,9 +194,24 @@ fn render(list: &DeviceList, now: i64) -> String {
             device.scopes.join(","),
             projects,
             format!("{} ago", between(device.last_seen, now)),
+            device
+                .push
+                .as_ref()
+                .map_or("no".to_owned(), |push| notified(push, now)),
         ]);
     }
     out + &format!("{}\n", table.trim_fmt())
+}
+
+/// How the notifications of a device go, in a few words.
+pub(super) fn notified(push: &PushRow, now: i64) -> String {
+    if let Some(since) = push.stopped_since {
+        return format!("stopped {} ago", between(since, now));
+    }
+    match (&push.last_outcome, push.last_at) {
+        (Some(outcome), Some(at)) => format!("{outcome} {} ago", between(at, now)),
+        _ => "on, none yet".to_owned(),
+    }
 }
 
 #[cfg(test)]

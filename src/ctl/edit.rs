@@ -189,8 +189,8 @@ fn start(editor: &str, draft: &Path) -> io::Result<ExitStatus> {
         .status()
 }
 
-/// Reads it as the daemon would.
-fn judge(text: &str, file: &Path) -> Result<Loaded, String> {
+/// Reads a text that would be in this file, as the daemon would.
+pub fn judge(text: &str, file: &Path) -> Result<Loaded, String> {
     Config::load(&Sources {
         env: Env::from_process(),
         file: Some(FileText {

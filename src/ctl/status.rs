@@ -11,6 +11,7 @@ use crate::control::protocol::{Component, State, Status, devices::DeviceCounts};
 
 use super::{
     Context,
+    devices::notified,
     exit::Exit,
     paint::{Paint, Tone, between},
 };
@@ -180,6 +181,14 @@ pub fn render(status: &Status, paint: Paint) -> String {
     );
     if let Some(devices) = devices(&status.devices, status.hub.mobile_clients) {
         out += &row("devices", &devices, paint);
+    }
+    for of in &status.devices.push {
+        let text = format!("{}: {}", of.name, notified(&of.push, status.at));
+        let text = match of.push.last_outcome.as_deref() {
+            Some("accepted") | None if of.push.stopped_since.is_none() => text,
+            _ => paint.tone(Tone::Warn, &text),
+        };
+        out += &row("notified", &text, paint);
     }
     let agents = &status.agents;
     if agents.alive + agents.silent + agents.dead > 0 {

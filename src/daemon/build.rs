@@ -9,7 +9,7 @@ use tokio::{
     sync::{broadcast, mpsc},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::access::{self, Gate};
 use crate::app::{AnswerPauses, App, Facts, InputWaiters, MailWaiters, Parts};
@@ -26,8 +26,9 @@ use crate::mail::{CHAPTER as MAIL, EmbeddedMailbox};
 use crate::manifest::Generator;
 use crate::ports::{Clock, Locks, Mailbox};
 use crate::presence::{self, Agents, Reconciler};
+use crate::push::{self, Push};
 use crate::redis_link::RedisLink;
-use crate::service::{lock::DirLock, rlimit};
+use crate::service::{lock::DirLock, logging::Chain, rlimit};
 use crate::shutdown::TaskGroup;
 use crate::sqlite::Database;
 use crate::store;
@@ -104,9 +105,17 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let claims = keeping.claims(&config, link.as_ref());
     let (agents, presence) = keeping.presence(&config, &facts).unzip();
     let devices = doors::devices(&config, keeping.db.clone(), keeping.clock.clone(), &background)?;
-    let outbox = keeping.outbox.clone();
+    let (db, outbox) = (keeping.db.clone(), keeping.outbox.clone());
     let hub = keeping.hub(&config, manifests.clone(), facts, mail.mailbox(), agents, claims);
     let hub = hub.with_devices(devices);
+    let hub = match Push::open(doors::push(&config, db, &hub), &background).await {
+        Ok(push) => hub.with_push(push),
+        // The rest runs without; the status says so (SECURITY rule 20).
+        Err(error) => {
+            error!("phones are not notified: {}", Chain(&error));
+            hub
+        }
+    };
     if choice == redis::Choice::Managed {
         // Before anybody can ask: there is no moment at which it looks ready without it.
         hub.readiness().lacks(redis::NAME, "redis is starting");
@@ -227,7 +236,13 @@ impl Keeping {
         let bus = Local::new();
         let mail_waiters = Arc::new(MailWaiters::default());
         let input_waiters = Arc::new(InputWaiters::default());
-        let chapters = [store::CHAPTER, MAIL, presence::CHAPTER, access::CHAPTER];
+        let chapters = [
+            store::CHAPTER,
+            MAIL,
+            presence::CHAPTER,
+            access::CHAPTER,
+            push::CHAPTER,
+        ];
         let db = Database::open(&config.data_dir.join(STORE), &chapters)?;
         let outbox = Outbox::default();
         let heard = input_waiters.behind(mail_waiters.behind(Arc::new(bus.clone())));

@@ -213,6 +213,7 @@ impl Daemon {
     /// What the hub does not need to answer.
     fn start_background(&mut self) {
         let resumes = sleep::watch(&self.background, sleep::SystemClocks::default(), sleep::TICK);
+        access::tell_of_sleep(&self.hub, resumes.clone(), &self.background);
         if let Some(redis) = self.redis.clone() {
             redis::nudge_on_resume(redis, resumes.clone(), &self.background);
         }

@@ -41,6 +41,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::access::Devices;
 use crate::app::App;
 use crate::bus::{Bounds, Kind, Local};
+use crate::push::Push;
 use crate::shutdown::TaskGroup;
 use crate::skills::Skills;
 
@@ -64,6 +65,7 @@ pub struct Hub {
     bus: Local,
     skills: Arc<Skills>,
     devices: Devices,
+    push: Option<Push>,
     clients: Clients,
     shared: Arc<Shared>,
 }
@@ -137,6 +139,7 @@ impl Hub {
             bus,
             skills: Arc::new(skills),
             devices: Devices::default(),
+            push: None,
             clients: Clients::default(),
             shared: Arc::new(shared),
         }
@@ -165,6 +168,19 @@ impl Hub {
     /// Who was paired.
     pub fn devices(&self) -> &Devices {
         &self.devices
+    }
+
+    /// The same, notifying phones that are not looking.
+    pub fn with_push(self, push: Push) -> Self {
+        Self {
+            push: Some(push),
+            ..self
+        }
+    }
+
+    /// Who notifies phones, if anybody does.
+    pub fn push(&self) -> Option<&Push> {
+        self.push.as_ref()
     }
 
     /// How much a client may ask of us at once, as things stand.

@@ -150,8 +150,9 @@ async fn icon(Path(file): Path<String>, headers: HeaderMap) -> Response {
 }
 
 fn serve(name: &str, kept: HeaderValue, asked: &HeaderMap) -> Response {
-    // Names are looked up in what was built: no path leads out of it.
-    let Some(file) = Built::get(name) else {
+    // Names are looked up in what was built: no path leads out of it. A debug build reads the folder itself, where `..`
+    // would lead from one part of it to another.
+    let Some(file) = Built::get(name).filter(|_| !name.contains("..")) else {
         return missing();
     };
     let (kind, shrinks) = kind_of(name);

@@ -96,6 +96,17 @@ impl<'a> Phone<'a> {
         }
     }
 
+    /// One that was paired before.
+    #[allow(dead_code, reason = "for tests/push")]
+    pub fn with(daemon: &'a Daemon, id: String, cookie: String, token: String) -> Self {
+        Self {
+            daemon,
+            id,
+            cookie,
+            token,
+        }
+    }
+
     /// A request with both halves, from our own page.
     pub fn asks(&self, method: &str, path: &str) -> Ask {
         Ask::new(method, path)

@@ -94,6 +94,13 @@ async fn a_device_gets_what_its_scope_says_and_nothing_else() {
                 Decision::Needs(_) if method == "POST" => {
                     assert_eq!(told, (400, "invalid".into()), "{method} {path} with {who}");
                 }
+                // So with an empty subscription; and without one there is nothing to be tried.
+                Decision::Paired if method == "PUT" => {
+                    assert_eq!(told, (400, "invalid".into()), "{method} {path} with {who}");
+                }
+                Decision::Paired if method == "POST" => {
+                    assert_eq!(told, (409, "no_push".into()), "{method} {path} with {who}");
+                }
                 Decision::Needs(_) | Decision::Paired => {
                     assert_eq!(told.0, 200, "{method} {path} with {who}")
                 }

@@ -10,6 +10,7 @@ import { token } from "./net/token";
 import { startSending } from "./state/send";
 import { connect, focus, follow, wake, whenSynced } from "./state/socket";
 import { hello, paired, route, world } from "./state/store";
+import { keepTray } from "./state/tray";
 import "./style/base.css";
 import "./style/frame.css";
 import "./style/rows.css";
@@ -70,6 +71,7 @@ async function begin() {
   effect(() => void compare(hello.value?.build));
   const registration = await install();
   if (registration) {
+    keepTray();
     navigator.serviceWorker.addEventListener(
       "message",
       (event: MessageEvent<{ type?: string; url?: string } | null>) => {

@@ -42,6 +42,10 @@ pub enum Action {
     Rename,
     /// A device got other scopes.
     Scopes,
+    /// A device turned notifications on, or chose others.
+    PushOn,
+    /// A device turned notifications off.
+    PushOff,
     /// All devices were revoked and the hub locked.
     Lockdown,
     /// The hub was opened again.
@@ -71,6 +75,8 @@ impl Action {
             Self::Expire => "expire",
             Self::Rename => "rename",
             Self::Scopes => "scopes",
+            Self::PushOn => "push_on",
+            Self::PushOff => "push_off",
             Self::Lockdown => "lockdown",
             Self::Lift => "lift",
             Self::Gap => "gap",

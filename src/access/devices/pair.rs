@@ -12,7 +12,7 @@ use crate::access::{
 use crate::crash;
 use crate::domain::{Caller, Device, Millis, Mint, for_terminal};
 
-use super::{Devices, Kept, MOST};
+use super::{DeviceChange, Devices, Kept, MOST};
 
 /// Longest name of a device, in characters.
 pub(super) const LONGEST_NAME: usize = 64;
@@ -310,9 +310,12 @@ impl Devices {
         crash::point("pair.stored");
         let device = Arc::new(row.device.clone());
         info!(device = %device.id, name = device.name, scopes = %device.scopes, "a device was paired");
-        let mut state = self.state();
-        state.known.insert(device.id.clone(), row.into());
-        state.codes.settle(id, device.id.clone());
+        {
+            let mut state = self.state();
+            state.known.insert(device.id.clone(), row.into());
+            state.codes.settle(id, device.id.clone());
+        }
+        let _nobody_listens = self.shared.changes.send(DeviceChange::Paired(device.clone()));
         crash::point("pair.known");
         Ok(Paired {
             device,

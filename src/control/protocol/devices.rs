@@ -113,6 +113,43 @@ pub struct DeviceRow {
     pub paired_at: i64,
     /// When it was last let in, to the minute.
     pub last_seen: i64,
+    /// How it is notified, if it is.
+    pub push: Option<PushRow>,
+}
+
+/// Notifications of one device.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PushRow {
+    /// The push service.
+    pub service: String,
+    /// `nothing`, `names`, `preview`: how much a notification says.
+    pub privacy: String,
+    /// Since when, milliseconds since the epoch.
+    pub since: i64,
+    /// When the newest one was sent, milliseconds since the epoch.
+    pub last_at: Option<i64>,
+    /// What came of it: `accepted`, `retrying`, `refused`, `unreachable`, `gone`, `expired`.
+    pub last_outcome: Option<String>,
+    /// More about that, for people.
+    pub last_detail: Option<String>,
+    /// Since when there are none any more, milliseconds since the epoch.
+    pub stopped_since: Option<i64>,
+    /// Why.
+    pub stopped_reason: Option<String>,
+}
+
+/// How one device is notified, in the status.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PushOf {
+    /// The device's id.
+    pub device: String,
+    /// Its name.
+    pub name: String,
+    /// How it goes.
+    #[serde(flatten)]
+    pub push: PushRow,
 }
 
 /// All paired devices.
@@ -180,4 +217,6 @@ pub struct DeviceCounts {
     pub live_codes: usize,
     /// Since when the hub is locked down, milliseconds since the epoch.
     pub locked_since: Option<i64>,
+    /// Those that are notified when they do not look.
+    pub push: Vec<PushOf>,
 }

@@ -71,7 +71,9 @@ pub fn version(file: &Path) -> String {
     let told = told
         .map(|out| String::from_utf8_lossy(&out.stdout).into_owned())
         .unwrap_or_default();
-    let line = told.lines().next().unwrap_or_default().trim();
+    let line = told.lines().next().unwrap_or_default();
+    // redis-server goes on with hashes of its build.
+    let line = line.split(" sha=").next().unwrap_or_default().trim();
     match line {
         "" => "version unknown".to_owned(),
         line => line.to_owned(),

@@ -60,7 +60,10 @@ impl fmt::Display for Step {
             Self::Write(file, text) => write!(f, "write {} ({} bytes)", file.display(), text.len()),
             Self::WriteOnce(file, _) => write!(f, "write {}, if it is not there", file.display()),
             Self::Remove(file) => write!(f, "rm -f {}", file.display()),
-            Self::Run(words) | Self::Try(words) => f.write_str(&words.join(" ")),
+            Self::Run(words) | Self::Try(words) => {
+                let words: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
+                f.write_str(&words.join(" "))
+            }
             Self::Bootstrap(domain, file) => write!(f, "launchctl bootstrap {domain} {}", file.display()),
             Self::AwaitGone(job) => write!(f, "wait until launchd has let go of {job}"),
             Self::AwaitEnded(job) => write!(f, "wait until {job} has ended"),
@@ -68,6 +71,15 @@ impl fmt::Display for Step {
             Self::AwaitBrew => f.write_str("wait until brew's service runs"),
             Self::Remember(file) => write!(f, "note which {} was loaded", file.display()),
         }
+    }
+}
+
+/// A word as a shell reads it back.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-=:@,".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 

@@ -84,7 +84,7 @@ fn the_machines_service_needs_root_a_user_of_its_own_and_a_program_that_user_can
     };
     let steps = lines(Act::Install, Manager::SystemdSystem, &root, &Seen::default()).join("\n");
     for step in [
-        "systemd-sysusers --inline u maestro",
+        "systemd-sysusers --inline 'u maestro - \"maestro hub\" /var/lib/maestro'",
         "write /etc/maestro/maestro.toml, if it is not there",
         "write /etc/systemd/system/maestro.service",
         "systemctl enable maestro.service",

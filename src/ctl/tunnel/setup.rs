@@ -15,8 +15,8 @@ use super::{
     edit::{quoted, with_keys},
     program::{Tool, ToolError},
 };
-use crate::config::{Config, Env, FileText, Loaded, Sources, TunnelMode};
-use crate::ctl::{Context, doctor, exit::Exit, replace::replace};
+use crate::config::{Loaded, TunnelMode};
+use crate::ctl::{Context, doctor, edit::judge, exit::Exit, replace::replace};
 
 /// Arguments of `setup`.
 #[derive(Args, Debug)]
@@ -223,16 +223,7 @@ fn configure(
 
 /// Reads the new text as the daemon would.
 fn means(text: &str, file: &Path, host: &str, credentials: &Path) -> Result<(), String> {
-    let loaded = Config::load(&Sources {
-        env: Env::from_process(),
-        file: Some(FileText {
-            path: file.to_owned(),
-            bytes: text.as_bytes().to_vec(),
-            readable_by_others: false,
-        }),
-        ..Sources::default()
-    })
-    .map_err(|error| error.to_string())?;
+    let loaded = judge(text, file)?;
     let tunnel = loaded.config.tunnel;
     let same = tunnel.mode == TunnelMode::Named
         && tunnel

@@ -2,18 +2,17 @@
 
 use tokio::sync::{broadcast::error::RecvError, mpsc};
 
-use crate::access::{
-    ChangeError, CodeId, CodeWatch, DeviceChange, Devices, Fate, Introduction, MintRefused, Minted, Pass,
-};
+use crate::access::{ChangeError, CodeId, CodeWatch, Devices, Fate, Introduction, MintRefused, Minted, Pass};
 use crate::control::protocol::{
     Problem, Warning,
     devices::{
-        DeviceAct, DeviceActDone, DeviceCounts, DeviceList, DeviceRow, PairAsk, PairStep, RedeemAnswer,
-        RedeemAsk,
+        DeviceAct, DeviceActDone, DeviceCounts, DeviceList, DeviceRow, PairAsk, PairStep, PushOf, PushRow,
+        RedeemAnswer, RedeemAsk,
     },
 };
 use crate::control::{DeviceDesk, Lines, Pending};
 use crate::domain::{Caller, Device, DeviceId, Id, ProjectId, Scopes};
+use crate::push::{Privacy, Shown};
 
 use super::{Inner, Operator};
 
@@ -47,7 +46,7 @@ impl DeviceDesk for Operator {
             let paired = self.devices().redeem(&ask.code, who, now).await;
             let paired = paired.map_err(|refused| Problem::new(refused.code(), refused.to_string()))?;
             Ok(RedeemAnswer {
-                device: row(&paired.device),
+                device: self.row(&paired.device),
                 cookie: paired.cookie,
                 token: paired.token,
             })
@@ -61,7 +60,7 @@ impl DeviceDesk for Operator {
     fn list(&self) -> DeviceList {
         let devices = self.devices();
         DeviceList {
-            devices: devices.all().iter().map(|device| row(device)).collect(),
+            devices: devices.all().iter().map(|device| self.row(device)).collect(),
             live_codes: devices.live_codes(),
             locked_since: devices.locked().map(|since| since.0),
         }
@@ -201,7 +200,9 @@ impl Operator {
         };
         match fate {
             Fate::Redeemed(id) => match self.devices().device(id) {
-                Some(device) => PairStep::Paired { device: row(&device) },
+                Some(device) => PairStep::Paired {
+                    device: self.row(&device),
+                },
                 None => ended("revoked", "the device was paired, and revoked already"),
             },
             Fate::Burned => ended(
@@ -216,7 +217,7 @@ impl Operator {
     async fn carry_out(&self, act: DeviceAct) -> Result<DeviceActDone, Problem> {
         let (devices, by) = (self.devices(), &Caller::Local);
         let one = |device: &Device, revoked| DeviceActDone {
-            device: Some(row(device)),
+            device: Some(self.row(device)),
             revoked,
             changed: true,
         };
@@ -256,6 +257,10 @@ impl Operator {
         .map_err(|error| unchanged(&error))
     }
 
+    fn row(&self, device: &Device) -> DeviceRow {
+        row(device, self.inner.push_of(device))
+    }
+
     fn named(&self, text: &str) -> Result<DeviceId, Problem> {
         let found = self.devices().find(text);
         found.map(|device| device.id.clone()).map_err(|unfound| {
@@ -274,7 +279,7 @@ impl Operator {
                     () = stop.cancelled() => return,
                     // What was missed does not matter: the status is read afresh.
                     news = changes.recv() => match news {
-                        Ok(DeviceChange::Gone(..) | DeviceChange::Changed(_)) | Err(RecvError::Lagged(_)) => {}
+                        Ok(_) | Err(RecvError::Lagged(_)) => {}
                         Err(RecvError::Closed) => return,
                     },
                     opened = open.changed() => if opened.is_err() {
@@ -294,7 +299,24 @@ impl Inner {
             paired: devices.all().len(),
             live_codes: devices.live_codes(),
             locked_since: devices.locked().map(|since| since.0),
+            push: self.all_push(),
         }
+    }
+
+    fn push_of(&self, device: &Device) -> Option<PushRow> {
+        self.hub.push()?.shown(&device.id).map(pushed)
+    }
+
+    fn all_push(&self) -> Vec<PushOf> {
+        let devices = self.hub.devices().all();
+        let each = devices.iter().filter_map(|device| {
+            Some(PushOf {
+                device: device.id.to_string(),
+                name: device.name.clone(),
+                push: self.push_of(device)?,
+            })
+        });
+        each.collect()
     }
 
     /// What an operator should know about who comes from outside.
@@ -321,6 +343,22 @@ impl Inner {
                 "make a new one: maestroctl pair; who it was: maestroctl audit",
             );
         }
+        if self.hub.push().is_none() {
+            warn(
+                "push_broken",
+                "phones are not notified: the key for it cannot be used".into(),
+                "maestroctl logs hub; restore a backup of the store",
+            );
+        }
+        for of in self.all_push() {
+            if let Some(reason) = &of.push.stopped_reason {
+                warn(
+                    "push_stopped",
+                    format!("{} gets no notifications any more: {reason}", of.name),
+                    "open the page on it: it turns them on again",
+                );
+            }
+        }
         if let Some(trouble) = devices.audit().trouble() {
             warn(
                 "audit_trouble",
@@ -331,14 +369,35 @@ impl Inner {
     }
 }
 
-fn row(device: &Device) -> DeviceRow {
+fn row(device: &Device, push: Option<PushRow>) -> DeviceRow {
     DeviceRow {
+        push,
         id: device.id.to_string(),
         name: device.name.clone(),
         scopes: words(device.scopes),
         projects: device.projects.iter().map(ToString::to_string).collect(),
         paired_at: device.paired_at.0,
         last_seen: device.last_seen.0,
+    }
+}
+
+fn pushed(shown: Shown) -> PushRow {
+    let (last_at, last) = shown.last.map(|last| (last.at.0, last)).unzip();
+    let (stopped_since, stopped_reason) = shown.stopped.map(|end| (end.since.0, end.reason)).unzip();
+    PushRow {
+        service: shown.service,
+        privacy: match shown.privacy {
+            Privacy::Nothing => "nothing",
+            Privacy::Names => "names",
+            Privacy::Preview => "preview",
+        }
+        .to_owned(),
+        since: shown.since.0,
+        last_at,
+        last_outcome: last.as_ref().map(|last| last.outcome.clone()),
+        last_detail: last.and_then(|last| last.detail),
+        stopped_since,
+        stopped_reason,
     }
 }
 

@@ -48,6 +48,10 @@ pub static TABLE: &[Rule] = &[
     // about itself
     (GET,    "/api/devices/me",              Paired),
     (DELETE, "/api/devices/me",              Paired),
+    (GET,    "/api/devices/me/push",         Paired),
+    (PUT,    "/api/devices/me/push",         Paired),
+    (DELETE, "/api/devices/me/push",         Paired),
+    (POST,   "/api/devices/me/push/test",    Paired),
     // to see
     (GET,    "/api/projects",                Needs(Scope::View)),
     (GET,    "/api/projects/{id}",           Needs(Scope::View)),

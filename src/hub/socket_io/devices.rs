@@ -39,6 +39,8 @@ fn apply(change: &DeviceChange, peers: &Peers) {
     let id = match change {
         DeviceChange::Gone(id, _) => id,
         DeviceChange::Changed(device) => &device.id,
+        // Nobody who was there before becomes another by it; phones are told by `push`.
+        DeviceChange::Paired(_) => return,
     };
     peers.each(|peer| {
         if peer.device().as_ref() != Some(id) {
@@ -51,6 +53,7 @@ fn apply(change: &DeviceChange, peers: &Peers) {
                 let told = json!({"name": device.name, "scopes": device.scopes, "projects": device.projects});
                 peer.say(Item::Said("device:changed", raw(told)));
             }
+            DeviceChange::Paired(_) => {}
         }
     });
 }

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::access::{Denied, Devices, Origin};
 use crate::bus::{Bounds, Cut};
 use crate::domain::{Caller, Device, DeviceId, ProjectId, Scope};
+use crate::push::Look;
 
 use super::{
     reply::Reply,
@@ -143,6 +144,8 @@ pub struct Peer {
     session: Option<Session>,
     state: Mutex<State>,
     wake: Notify,
+    /// Whether its page is on a screen.
+    look: Mutex<Option<Look>>,
     /// What it asks for.
     pub requests: Requests,
 }
@@ -164,6 +167,7 @@ impl Peer {
             session,
             state: Mutex::new(state),
             wake: Notify::new(),
+            look: Mutex::default(),
             requests: Requests::default(),
         }
     }
@@ -196,6 +200,14 @@ impl Peer {
                 true
             }
             None => false,
+        }
+    }
+
+    /// Its page can be seen, or not. Nothing once it has ended.
+    pub fn looks(&self, visible: bool, begin: impl FnOnce() -> Look) {
+        let mut look = self.look();
+        if self.ending().is_none() {
+            look.get_or_insert_with(begin).say(visible);
         }
     }
 
@@ -265,6 +277,7 @@ impl Peer {
         state.waiting = VecDeque::new();
         state.bytes = 0;
         drop(state);
+        self.look().take();
         self.wake.notify_one();
     }
 
@@ -320,6 +333,10 @@ impl Peer {
         }
         drop(state);
         self.wake.notify_one();
+    }
+
+    fn look(&self) -> MutexGuard<'_, Option<Look>> {
+        self.look.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // A poisoned lock is taken all the same: what it guards is valid after every single step.

@@ -6,14 +6,15 @@ pub(super) mod fuzzing;
 
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
 use crate::access::{AuditError, Denied};
 use crate::app::{AppError, SpawnError};
-use crate::domain::{self, ProjectId, Scope};
+use crate::domain::{self, ProjectId, Scope, SessionId};
 use crate::hub::{
+    Hub,
     deed::{About, Deed},
     error,
     phone::refusal::Refused,
@@ -51,11 +52,13 @@ pub enum Verb {
     Thread,
     /// `state:sync`
     Sync,
+    /// `focus`
+    Focus,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Mail,
         Self::Reply,
         Self::Prompt,
@@ -66,6 +69,7 @@ impl Verb {
         Self::Team,
         Self::Thread,
         Self::Sync,
+        Self::Focus,
     ];
 
     /// Its name on the wire.
@@ -81,6 +85,7 @@ impl Verb {
             Self::Team => "team:list",
             Self::Thread => "mail:thread",
             Self::Sync => "state:sync",
+            Self::Focus => "focus",
         }
     }
 }
@@ -198,6 +203,7 @@ pub async fn carry_out(
         Verb::Team => return lists::team(hub, &caller, read(data)?),
         Verb::Thread => return lists::thread(hub, &caller, read(data)?).await,
         Verb::Sync => return sync::state(hub, peer, read(data)?).await,
+        Verb::Focus => return focus(hub, peer, read(data)?),
         Verb::Mail => Scope::Mail,
         Verb::Reply => Scope::Answer,
         Verb::Prompt => Scope::Prompt,
@@ -236,6 +242,24 @@ pub async fn carry_out(
     to_its_end(shared, &sender, id, &body, work).await
 }
 
+/// What a page shows at this moment.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Focus {
+    /// For now nothing follows from which session it is: who looks at one sees all others as well.
+    #[serde(rename = "sessionId")]
+    _session: Option<SessionId>,
+    visible: bool,
+}
+
+/// Whether the page can be seen: who sees it is not notified.
+fn focus(hub: &Hub, peer: &Peer, focus: Focus) -> Result<Value, Refusal> {
+    if let (Some(push), Some(device)) = (hub.push(), peer.device()) {
+        peer.looks(focus.visible, || push.watching().look(device));
+    }
+    Ok(json!({"visible": focus.visible}))
+}
+
 type Done = (About, Result<Value, Refusal>);
 
 /// Does something, and says what it was about whatever came of it.
@@ -246,7 +270,13 @@ async fn act(asking: Asking, verb: Verb, data: Value, project: Option<ProjectId>
         Verb::Reply => asking.reply(data, &mut about).await,
         Verb::Prompt => asking.prompt(data, &mut about).await,
         Verb::Spawn => asking.spawn(data, &mut about).await,
-        Verb::Subscribe | Verb::Timeline | Verb::Agents | Verb::Team | Verb::Thread | Verb::Sync => {
+        Verb::Subscribe
+        | Verb::Timeline
+        | Verb::Agents
+        | Verb::Team
+        | Verb::Thread
+        | Verb::Sync
+        | Verb::Focus => {
             Err(Refusal::new("internal", "this changes nothing")) // never led to
         }
     };

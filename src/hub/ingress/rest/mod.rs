@@ -7,6 +7,7 @@ mod events;
 mod mail;
 mod page;
 mod projects;
+mod push;
 mod sessions;
 mod tasks;
 mod team;
@@ -37,6 +38,7 @@ pub fn routes() -> Routes<Phone> {
         .merge(the_page::routes(the_page::At::Outside))
         .route("/pair", post(pairing::redeem))
         .merge(devices::routes())
+        .merge(push::routes())
         .merge(projects::routes())
         .merge(tasks::routes())
         .merge(sessions::routes())

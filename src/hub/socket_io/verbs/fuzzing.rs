@@ -11,7 +11,7 @@ use crate::domain::{Caller, SessionId};
 
 use super::super::lists::{Everybody, Team, Thread};
 use super::{
-    Refusal, Verb,
+    Focus, Refusal, Verb,
     asking::{PromptWish, Reply, Spawn, letter},
     check_id, read,
     sync::{Page, Since, listed},
@@ -45,6 +45,7 @@ fn fields(verb: Verb) -> (&'static [&'static str], &'static [&'static str]) {
         Verb::Team => (&["projectId"], &[]),
         Verb::Thread => (&["id"], &[]),
         Verb::Sync => (&[], &["epoch", "since"]),
+        Verb::Focus => (&[], &["sessionId", "visible"]),
     }
 }
 
@@ -111,6 +112,11 @@ fn understood(verb: Verb, data: Value) -> Result<(), Refusal> {
         }
         Verb::Sync => {
             read::<Since>(data)?;
+        }
+        Verb::Focus => {
+            let visible = data.get("visible").is_some_and(Value::is_boolean);
+            read::<Focus>(data)?;
+            assert!(visible, "a page that does not say whether it can be seen");
         }
     }
     Ok(())
