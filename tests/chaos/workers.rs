@@ -150,9 +150,9 @@ pub async fn letters(world: Arc<World>, name: String) {
             let key = [("idempotency-key", subject.as_str())];
             let reply = hub.call("POST", "/api/mail", Some(body.clone()), &key).await;
             let mut fate = world.heard(&format!("send {subject} to {to:?}"), &reply, &[]);
-            // A redis that is killed between carrying it out and saying so, and is away until the hub has to answer, leaves
-            // nobody who knows (docs/RELIABILITY.md): the same key makes it one letter all the same.
-            if reply.status() == 503 {
+            // A redis that was killed between carrying it out and saying so leaves nobody who knows, and that is said.
+            if matches!(&reply, Reply::Answer(503, body) if body["message"].to_string().contains("may have taken"))
+            {
                 fate = Fate::Lost;
             }
             let id = reply
