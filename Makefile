@@ -9,7 +9,7 @@ TIME ?= 600
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench compare fuzz chaos crashes malformed load page screens page-speed macos
+.PHONY: help run build test lint fmt bench compare deb fuzz chaos crashes malformed load page screens page-speed macos
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ malformed: ## say to the hub what no client would: make malformed N=100000
 
 load: ## a crowd for a while, release build: make load PHONES=5000 AGENTS=500 RATE=50 MINUTES=10
 	PHONES=$(PHONES) AGENTS=$(AGENTS) RATE=$(RATE) MINUTES=$(MINUTES) $(CARGO) bench --locked --bench load
+
+deb: ## make the Debian package, in target/debian
+	@sh tests/install-deps.sh build deb
+	packaging/deb.sh
 
 bench: ## measure what docs/BENCHMARKS.md records
 	$(CARGO) bench --locked --bench hub -- --write

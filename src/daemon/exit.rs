@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, ErrorKind},
+    net::SocketAddr,
     process::ExitCode,
 };
 
@@ -63,6 +64,16 @@ pub enum StartError {
     /// The addresses are not to be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The manager handed over what is of no use here.
+    #[error("the socket `{name}` of the socket unit cannot be served")]
+    Activated {
+        name: String,
+        #[source]
+        source: BindError,
+    },
+    /// The manager handed over a socket that other machines reach.
+    #[error("the socket `{name}` of the socket unit is open to other machines ({address})")]
+    ActivatedBeyond { name: String, address: SocketAddr },
     /// Operators cannot be answered.
     #[error(transparent)]
     Control(#[from] SocketError),
@@ -98,6 +109,8 @@ impl StartError {
             Self::Config(_)
             | Self::RedisAddress(_)
             | Self::MailWithoutRedis
+            | Self::Activated { .. }
+            | Self::ActivatedBeyond { .. }
             | Self::Redis(RedisError::SocketPath { .. } | RedisError::PresenceKeys(_)) => Exit::Config,
             Self::Redis(RedisError::Password(..)) => Exit::CannotStart,
             Self::Bind(BindError::Taken(_)) => Exit::TryAgain,
@@ -107,7 +120,7 @@ impl StartError {
             | Self::Store(_)
             | Self::Access(_)
             | Self::Control(_)
-            | Self::Bind(BindError::Failed(..)) => Exit::CannotStart,
+            | Self::Bind(BindError::Failed(..) | BindError::Handed(_)) => Exit::CannotStart,
             Self::Logging(_) | Self::System(..) => Exit::Bug,
         }
     }
@@ -155,7 +168,15 @@ impl StartError {
                  anew then",
                 path.display()
             )),
-            Self::Bind(BindError::Failed(..))
+            Self::Activated { .. } => Some(
+                "let ListenStream= name TCP addresses only, as in maestro.socket: 127.0.0.1:3000 and [::1]:3000".into(),
+            ),
+            Self::ActivatedBeyond { .. } => Some(
+                "whoever reaches it drives your agents: let ListenStream= name 127.0.0.1 and [::1] only, or set \
+                 listen.allow_insecure_lan"
+                    .into(),
+            ),
+            Self::Bind(BindError::Failed(..) | BindError::Handed(_))
             | Self::AgentKey(KeyError::Io(..))
             | Self::Lock(LockError::Io { .. })
             | Self::Sqlite(_)

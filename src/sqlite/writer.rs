@@ -107,6 +107,11 @@ impl Writer {
         }
     }
 
+    /// How many batches the thread has finished, well or badly.
+    pub(super) fn rounds(&self) -> u64 {
+        self.meters.batch.get_sample_count()
+    }
+
     /// Why the last batch could not be committed, if it could not.
     pub(super) fn trouble(&self) -> Option<SqliteError> {
         self.trouble
