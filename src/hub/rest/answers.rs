@@ -116,6 +116,7 @@ async fn wait(State(hub): State<Hub>, One(session): One<SessionKind>, query: Par
     let request = query.text("requestId").map(request_id).transpose()?;
     let patience = patience(query.get("timeout"))?;
     let state = tokio::select! {
+        biased; // what was answered is told even now
         state = hub.app().wait_for_input(&session, request.as_ref(), patience) => state?,
         // As if the time were up: the agent asks again, and finds the next hub.
         () = hub.stopping().cancelled() => InputState::Waiting(request),
