@@ -118,6 +118,7 @@ macro_rules! methods {
 methods! {
     get GET;
     post POST;
+    put PUT;
     delete DELETE;
 }
 

@@ -119,7 +119,7 @@ struct Sent {
 #[serde(untagged)]
 #[allow(dead_code, reason = "only its shape is wanted")]
 enum OneOrMore {
-    One(Mail),
+    One(Box<Mail>),
     More(Vec<Mail>),
 }
 
