@@ -8,7 +8,7 @@
 # Ends with 1 if something is missing that could not be installed, and says what.
 set -u
 
-all="build redis clients web browser promtool systemd deb fuzz operator"
+all="build redis clients web browser promtool tmux docs systemd deb fuzz operator"
 
 group() {
     case $1 in
@@ -20,6 +20,8 @@ group() {
         browser) group clients; chromium ;; # driven by playwright-core, which downloads none of its own
         compare) need wrk wrk wrk; need redis-cli redis-tools redis; need node nodejs node; need npm npm node; need python3 python3 python ;;
         promtool) promtool_alone ;;
+        docs) need curl curl curl; need jq jq jq ;;
+        tmux) need tmux tmux tmux ;;
         # Elsewhere the tests that boot a systemd, or install a package in one, say that they are skipped.
         systemd) ! on_debian || packages systemd dbus libpam-systemd dbus-user-session ;;
         deb) ! on_debian || { need strip binutils -; need lintian lintian -; cargo_deb; } ;;
@@ -63,7 +65,7 @@ clients() {
     if ! [ "$venv/installed" -nt "$here/clients/requirements.txt" ]; then
         mkdir -p "$here/../target"
         { python3 -m venv "$venv" || { with_apt python3-venv && python3 -m venv "$venv"; }; } &&
-            "$venv/bin/pip" install -q --disable-pip-version-check -r "$here/clients/requirements.txt" &&
+            "$venv/bin/python3" -m pip install -q --disable-pip-version-check -r "$here/clients/requirements.txt" &&
             touch "$venv/installed" || missing=1
     fi
 }

@@ -29,6 +29,7 @@ mod status;
 mod streams;
 mod transfer;
 mod tunnel;
+mod watch;
 
 use std::{
     fs,

@@ -125,9 +125,10 @@ pub(super) async fn build(mut ground: Ground, locks: Vec<DirLock>) -> Result<Dae
     let gate = Arc::new(ArcSwap::from_pointee(settings::gate(&config)));
     let connections = Connections::new(connection_limits(&config));
     let gateway = Gateway::open(&hub);
-    let listeners = serve(sockets, &hub, &gate, &gateway, &connections);
+    // The port is ours, so it does not lie; and nobody was answered yet, should this fail.
     let server_url = ServerUrl::write(&config.data_dir, &url)
         .map_err(|error| StartError::System("write server-url", error))?;
+    let listeners = serve(sockets, &hub, &gate, &gateway, &connections);
     let listen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     info!(url, addresses = listen.join(", "), "the hub listens");
 

@@ -1,6 +1,10 @@
 //! What the init system learns from how we end (docs/OPERATIONS.md).
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    process::ExitCode,
+};
 
 use thiserror::Error;
 
@@ -98,6 +102,9 @@ pub enum StartError {
 impl StartError {
     /// How to end for this reason.
     pub fn exit(&self) -> Exit {
+        if self.is_for_want_of_room() {
+            return Exit::TryAgain;
+        }
         match self {
             Self::Config(_)
             | Self::RedisAddress(_)
@@ -118,8 +125,27 @@ impl StartError {
         }
     }
 
+    /// A disk is full: that passes, and nobody has to come for it.
+    fn is_for_want_of_room(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+            let full = matches!(io, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+                || error.downcast_ref() == Some(&SqliteError::Full)
+                || matches!(error.downcast_ref(), Some(StoreError::DiskFull));
+            if full {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
     /// What to do about it, if that is not said already.
     pub fn remedy(&self) -> Option<String> {
+        if self.is_for_want_of_room() {
+            return Some("free some space on that disk, and start again".into());
+        }
         match self {
             Self::Lock(LockError::Held { holder, .. }) => Some(match holder {
                 Some(pid) => format!(
@@ -162,5 +188,28 @@ impl StartError {
             | Self::Logging(_)
             | Self::System(..) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_passes_and_other_failures_of_the_system_are_ours_to_mend() {
+        let system = |kind: ErrorKind| StartError::System("write server-url", kind.into());
+        assert_eq!(system(ErrorKind::StorageFull).exit(), Exit::TryAgain);
+        assert_eq!(system(ErrorKind::QuotaExceeded).exit(), Exit::TryAgain);
+        assert_eq!(system(ErrorKind::Other).exit(), Exit::Bug);
+        assert_eq!(StartError::from(SqliteError::Full).exit(), Exit::TryAgain);
+        assert_eq!(StartError::from(StoreError::DiskFull).exit(), Exit::TryAgain);
+        assert_eq!(StartError::from(SqliteError::Stopping).exit(), Exit::CannotStart);
+        let key = KeyError::Io("/data/agent.key".into(), ErrorKind::StorageFull.into());
+        let full = StartError::from(key);
+        assert_eq!(full.exit(), Exit::TryAgain);
+        assert!(
+            full.remedy()
+                .is_some_and(|remedy| remedy.contains("free some space"))
+        );
     }
 }

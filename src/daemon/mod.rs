@@ -82,7 +82,7 @@ Signals:
 
 Exit codes:
   0 asked to stop   64 wrong usage   70 a mistake of ours   73 cannot start
-  75 try again later (port taken)   78 wrong configuration";
+  75 try again later (port taken, disk full)   78 wrong configuration";
 
 /// The command line.
 #[derive(Debug, Parser)]
