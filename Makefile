@@ -9,7 +9,7 @@ TIME ?= 600
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench compare fuzz page screens page-speed macos
+.PHONY: help run build test lint fmt bench compare deb fuzz chaos crashes malformed load page screens page-speed macos
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,28 @@ page-speed: ## measure how fast the page opens on a slow phone over 4G, in Chrom
 
 fuzz: ## search for inputs that break a parser, TIME seconds each: make fuzz TIME=3600
 	fuzz/run.sh $(TIME)
+
+# How long, and which faults: the same seed has the same ones. Unset: three minutes of seed 1.
+MINUTES ?=
+SEED ?=
+# How many kills (crashes), how many messages (malformed). Unset: as in `make test`.
+N ?=
+
+chaos: ## break everything around a hub that is used, and judge it: make chaos MINUTES=60 SEED=7
+	MINUTES=$(MINUTES) SEED=$(SEED) $(CARGO) test --locked --test chaos -- --nocapture whatever
+
+crashes: ## kill the hub between any two steps: make crashes N=1000
+	N=$(N) $(CARGO) test --locked --test crashes -- --nocapture killed
+
+malformed: ## say to the hub what no client would: make malformed N=100000
+	N=$(N) SEED=$(SEED) $(CARGO) test --locked --test malformed -- --nocapture
+
+load: ## a crowd for a while, release build: make load PHONES=5000 AGENTS=500 RATE=50 MINUTES=10
+	PHONES=$(PHONES) AGENTS=$(AGENTS) RATE=$(RATE) MINUTES=$(MINUTES) $(CARGO) bench --locked --bench load
+
+deb: ## make the Debian package, in target/debian
+	@sh tests/install-deps.sh build deb
+	packaging/deb.sh
 
 bench: ## measure what docs/BENCHMARKS.md records
 	$(CARGO) bench --locked --bench hub -- --write

@@ -34,6 +34,7 @@ pub mod config; // TOML, environment and flags become one checked Config with or
 pub mod metrics; // how the daemon counts, and the page that shows it to Prometheus
 pub mod service; // us and the init system: signals, sd_notify, journald, sleep
 pub mod private_socket; // a unix socket for this user alone
+pub mod crash; // where tests kill the daemon; nothing of it is in a release
 pub mod shutdown; // tasks that are stopped and waited for together
 
 #[cfg(any(test, fuzzing))]

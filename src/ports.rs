@@ -190,6 +190,14 @@ pub trait Mailbox: Send + Sync + 'static {
         session: &'a SessionId,
         since: Millis,
     ) -> Pending<'a, Result<Vec<Mail>, MailError>>;
+    /// The newest mails that `session` sent in `project`, at most `most`, oldest first; of a project with very much mail,
+    /// as far as they are among the newest of all.
+    fn written<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        session: &'a SessionId,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>>;
     /// Mails of one conversation, oldest first, in any project.
     fn thread<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Vec<Mail>, MailError>>;
     /// Deletes a mail and returns what it was; `None` if there was none.

@@ -8,7 +8,7 @@
 # Ends with 1 if something is missing that could not be installed, and says what.
 set -u
 
-all="build redis clients web browser promtool fuzz operator"
+all="build redis clients web browser promtool tmux docs systemd deb fuzz operator"
 
 group() {
     case $1 in
@@ -20,6 +20,11 @@ group() {
         browser) group clients; chromium ;; # driven by playwright-core, which downloads none of its own
         compare) need wrk wrk wrk; need redis-cli redis-tools redis; need node nodejs node; need npm npm node; need python3 python3 python ;;
         promtool) promtool_alone ;;
+        docs) need curl curl curl; need jq jq jq ;;
+        tmux) need tmux tmux tmux ;;
+        # Elsewhere the tests that boot a systemd, or install a package in one, say that they are skipped.
+        systemd) ! on_debian || packages systemd dbus libpam-systemd dbus-user-session ;;
+        deb) ! on_debian || { need strip binutils -; need lintian lintian -; cargo_deb; } ;;
         fuzz) [ "$(uname -s)" != Linux ] || need c++ g++ - ;; # elsewhere fuzz/run.sh says that it is skipped
         operator) need ruby ruby -; need python3 python3 python; need bash bash - ;;
         *) echo "unknown group: $1 (there are: $all)" >&2; exit 64 ;;
@@ -60,9 +65,31 @@ clients() {
     if ! [ "$venv/installed" -nt "$here/clients/requirements.txt" ]; then
         mkdir -p "$here/../target"
         { python3 -m venv "$venv" || { with_apt python3-venv && python3 -m venv "$venv"; }; } &&
-            "$venv/bin/pip" install -q --disable-pip-version-check -r "$here/clients/requirements.txt" &&
+            "$venv/bin/python3" -m pip install -q --disable-pip-version-check -r "$here/clients/requirements.txt" &&
             touch "$venv/installed" || missing=1
     fi
+}
+
+on_debian() {
+    [ "$(uname -s)" = Linux ] && command -v dpkg-query >/dev/null 2>&1
+}
+
+# Packages that bring no command to look for.
+packages() {
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' && continue
+        echo "$package is missing: installing it with apt-get"
+        with_apt "$package" || { echo "$package could not be installed" >&2; missing=1; }
+    done
+}
+
+# Kept where cargo keeps programs, so that it is compiled once.
+cargo_deb() {
+    version=3.8.0
+    PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+    [ "$(cargo deb --version 2>/dev/null)" = "cargo-deb $version" ] && return 0
+    echo "cargo-deb $version is missing: compiling it"
+    cargo install -q --locked cargo-deb --version "$version" || missing=1
 }
 
 # Prometheus's own check of metrics and rules. On Debian it is taken out of the package, because installing that would

@@ -42,8 +42,11 @@ pub(super) struct Budget {
 
 impl Budget {
     /// What is left at `now`, as how long one has to wait for the next; nothing if there is some.
-    pub fn wait(self, rate: Rate, now: Millis) -> Option<Wait> {
+    pub fn wait(&mut self, rate: Rate, now: Millis) -> Option<Wait> {
         let spent = self.debt(rate, now);
+        // What a clock that was set back adds to the debt is forgiven for good: else it stayed empty until the old time
+        // is reached again.
+        self.full_at = now.0.saturating_add(spent);
         let room = rate.every.saturating_mul(i64::from(rate.burst));
         let wait = spent + rate.every - room;
         (wait > 0).then(|| Wait(u32::try_from(wait.saturating_add(SECOND - 1) / SECOND).unwrap_or(u32::MAX)))
@@ -54,10 +57,7 @@ impl Budget {
         if let Some(wait) = self.wait(rate, now) {
             return Err(wait);
         }
-        self.full_at = now
-            .0
-            .saturating_add(self.debt(rate, now))
-            .saturating_add(rate.every);
+        self.full_at = self.full_at.max(now.0).saturating_add(rate.every);
         Ok(())
     }
 
@@ -94,14 +94,13 @@ impl<K: Eq + Hash> Budgets<K> {
     }
 
     /// How long this one has to wait; `None` if it may go on.
-    pub fn wait(&self, key: &K, now: Millis) -> Option<Wait> {
-        let known = self.each.get(key);
-        let unknown = if self.each.len() < self.most {
-            Budget::default()
-        } else {
-            self.rest
-        };
-        known.copied().unwrap_or(unknown).wait(self.rate, now)
+    pub fn wait(&mut self, key: &K, now: Millis) -> Option<Wait> {
+        let room = self.each.len() < self.most;
+        match self.each.get_mut(key) {
+            Some(known) => known.wait(self.rate, now),
+            None if room => None,
+            None => self.rest.wait(self.rate, now),
+        }
     }
 
     /// Spends one of this one's.
@@ -205,7 +204,7 @@ impl Rates {
     }
 
     /// Whether somebody there may try a code.
-    pub fn may_try_code(&self, from: Option<IpAddr>, now: Millis) -> Result<(), Wait> {
+    pub fn may_try_code(&mut self, from: Option<IpAddr>, now: Millis) -> Result<(), Wait> {
         match self.codes_by_client.wait(&from.map(Neighbour::from), now) {
             Some(wait) => Err(wait),
             None => Ok(()),
@@ -266,7 +265,19 @@ mod tests {
         let mut budget = Budget::default();
         while budget.take(SLOW, Millis(1_000_000_000)).is_ok() {}
         assert_eq!(budget.take(SLOW, Millis(0)), Err(Wait(10)));
+        assert_eq!(
+            budget.take(SLOW, Millis(10_000)),
+            Ok(()),
+            "and then it refills as ever"
+        );
+        assert_eq!(budget.take(SLOW, Millis(10_000)), Err(Wait(10)));
         assert_eq!(budget.take(SLOW, Millis(-1_000_000_000)), Err(Wait(10)));
+
+        let mut rates = Rates::default();
+        let guesser = "192.0.2.1".parse().ok();
+        (0..5).for_each(|_| rates.wrong_code(guesser, Millis(1_000_000_000)));
+        assert!(rates.may_try_code(guesser, Millis(0)).is_err());
+        assert!(rates.may_try_code(guesser, Millis(MINUTE)).is_ok());
     }
 
     #[test]

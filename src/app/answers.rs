@@ -11,6 +11,7 @@ use serde_json::{Map, json};
 use tokio::time::{self, Instant};
 use tracing::{info, warn};
 
+use crate::crash;
 use crate::domain::{
     Answer, Answerer, AnswererKind, Caller, HUMAN, How, InputAnswer, InputState, Letter, MailType, Maybe,
     Millis, NewMail, Outcome, Refusal, RequestId, Scope, SendKey, SessionHead, SessionId,
@@ -90,6 +91,7 @@ impl App {
             return Ok(answer.into());
         };
         info!(%session, request = %answer.request_id, by = answer.answered_by.name, how = ?answer.how, "input answered");
+        crash::point("answer.taken");
         Ok(self.bring(&session, answer, claimed).await.into())
     }
 
@@ -119,7 +121,9 @@ impl App {
         if answer.pending {
             answer.how = How::Kept;
         }
+        crash::point("answer.sent");
         self.note_way(session, &answer).await;
+        crash::point("answer.noted");
         if answer.pending {
             self.answer_kept.notify_one();
         }

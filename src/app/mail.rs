@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use tokio::time;
 use tracing::warn;
 
+use crate::crash;
 use crate::domain::{
     Caller, Event, InboxQuery, Mail, MailId, MailScope, NewMail, Refusal, Scope, SendKey, SessionId,
     WaitQuery, arrange_inbox, head_count, recipients,
@@ -46,8 +47,10 @@ impl App {
         let app = self.clone();
         unbroken(async move {
             let sent = app.mail.send(Sending { letter, to, once }).await?;
+            crash::point("letter.sent");
             if !sent.repeated {
                 app.announce(&sent.mails).await;
+                crash::point("letter.announced");
             }
             Ok(sent.mails)
         })

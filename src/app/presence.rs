@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::warn;
 
@@ -13,7 +14,7 @@ use crate::ports::View;
 use super::{App, AppError, apply::carry_out, claim_counts::Ending, known};
 
 /// What the sender of a heartbeat learns.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Heartbeat {
     /// Whose agent.
@@ -28,7 +29,7 @@ pub struct Heartbeat {
 }
 
 /// An agent and its session.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Agent {
     /// The session's name.

@@ -11,6 +11,7 @@ use std::{
 
 use thiserror::Error;
 
+use crate::crash;
 use crate::domain::{
     Caller, Member, MemberId, Millis, Project, ProjectId, Scope, Session, SessionId, SpawnPlace, SpawnPlan,
     SpawnRefusal, SpawnScene, SpawnWish, Task, TaskId,
@@ -53,9 +54,11 @@ impl App {
         permitted.map_err(|refusal| SpawnRefusal::NotYourself(refusal.to_string()))?;
         let wish = wish.signed(caller)?;
         let (plan, id) = self.plan_spawn(wish).await?;
+        crash::point("session.planned");
         let path = self.facts().session_dir.join(id.as_str()).join("manifest.json");
         let place = self.spawn_place(&path);
         let manifest = self.manifests().generate(plan.manifest(), path.clone()).await?;
+        crash::point("session.manifest");
         let draft = Arc::new(Draft::of(path, self.manifests.clone()));
         let (made, machine) = (draft.clone(), self.machine());
         let manifest_path = place.manifest_path.clone();
@@ -71,6 +74,7 @@ impl App {
                 Ok(Ok(session))
             })
             .await;
+        crash::point("session.committed");
         draft.keep(matches!(outcome, Ok(Ok(_))));
         Ok(Spawned {
             session: outcome.map_err(SpawnError::Failed)??,

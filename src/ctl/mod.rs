@@ -22,12 +22,14 @@ mod qr;
 #[cfg(test)]
 mod reference;
 mod replace;
+mod salvage;
 mod service;
 mod settings;
 mod status;
 mod streams;
 mod transfer;
 mod tunnel;
+mod watch;
 
 use std::{
     fs,
@@ -41,7 +43,7 @@ use clap_complete::CompleteEnv;
 
 pub use exit::Exit;
 
-use crate::config::{Config, ConfigArgs, ConfigError, Env, Loaded, Lookup, Sources, lookup};
+use crate::config::{Config, ConfigArgs, ConfigError, Env, Loaded, Lookup, lookup};
 use crate::control::client::ClientError;
 use crate::control::protocol::ChildAct;
 use crate::control::{LAST_STATUS, SOCKET};
@@ -146,21 +148,16 @@ pub struct Context {
 }
 
 impl Context {
-    /// Finds the daemon. A broken file must not keep an operator from asking a daemon that runs: it is passed over.
+    /// Finds the daemon. A broken file must not keep an operator from asking a daemon that runs.
     fn find(socket: Option<PathBuf>, config_file: Option<PathBuf>) -> Self {
-        let loaded = Config::from_process(&ConfigArgs {
+        let args = ConfigArgs {
             config: config_file.clone(),
             ..ConfigArgs::default()
-        });
-        let without_file = || {
-            Config::load(&Sources {
-                env: Env::from_process(),
-                ..Sources::default()
-            })
         };
+        let loaded = Config::from_process(&args);
         let config = match &loaded {
             Ok(loaded) => Some(loaded.config.clone()),
-            Err(_) => without_file().ok().map(|loaded| loaded.config),
+            Err(_) => salvage::places(&args),
         };
         // With a broken environment too nothing is found, which reads as "not running", and `doctor` says why.
         let place = |of: fn(&Config) -> PathBuf| config.as_ref().map(of).unwrap_or_default();

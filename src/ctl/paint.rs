@@ -64,6 +64,14 @@ impl Paint {
         }
     }
 
+    /// `text` with ink and paper exchanged.
+    pub fn inverse(self, text: &str) -> String {
+        match self.colour {
+            true => format!("\u{1b}[7m{text}\u{1b}[0m"),
+            false => text.to_owned(),
+        }
+    }
+
     /// `text` in a tone.
     pub fn tone(self, tone: Tone, text: &str) -> String {
         if !self.colour {

@@ -1,13 +1,13 @@
 //! `maestroctl status`: the truth at a glance, warnings first; with the daemon dead, what it last said.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, io::IsTerminal, path::Path, time::Duration};
 
 use clap::{Args, ValueEnum};
 use tokio::time::{Instant, sleep};
 
 use crate::config;
 use crate::control::client::{Client, ClientError};
-use crate::control::protocol::{Component, State, Status, devices::DeviceCounts};
+use crate::control::protocol::{Component, Daemon, State, Status, Warning, devices::DeviceCounts};
 
 use super::{
     Context,
@@ -25,7 +25,7 @@ pub struct StatusArgs {
     /// Print JSON (versioned; fields are only ever added)
     #[arg(long)]
     json: bool,
-    /// Print again whenever something changes, until Ctrl-C
+    /// Full screen, as it changes; without a terminal: print again at each change, until Ctrl-C
     #[arg(long, short, conflicts_with = "wait")]
     watch: bool,
     /// Wait until all is ready, then print
@@ -83,7 +83,10 @@ async fn watch(context: &Context, json: bool) -> Exit {
             return exit;
         }
     };
-    let screen = !json && std::io::IsTerminal::is_terminal(&std::io::stdout());
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if terminal && !json {
+        return super::watch::run(context, lines).await;
+    }
     loop {
         match lines.next().await {
             Ok(Some(line)) if json => println!("{line}"),
@@ -91,13 +94,7 @@ async fn watch(context: &Context, json: bool) -> Exit {
                 let Ok(status) = serde_json::from_str::<Status>(&line) else {
                     continue;
                 };
-                if screen {
-                    print!("\u{1b}[H\u{1b}[2J"); // home, clear
-                }
-                print!("{}", render(&status, Paint::for_stdout()));
-                if !screen {
-                    println!();
-                }
+                println!("{}", render(&status, Paint::for_stdout()));
             }
             Ok(None) | Err(_) => {
                 eprintln!("maestrod has ended.");
@@ -107,7 +104,8 @@ async fn watch(context: &Context, json: bool) -> Exit {
     }
 }
 
-async fn open_watch(socket: &Path) -> Result<crate::control::client::LineStream, ClientError> {
+/// The status, now and whenever it changes, a line each.
+pub async fn open_watch(socket: &Path) -> Result<crate::control::client::LineStream, ClientError> {
     Client::connect(socket).await?.lines("/v1/status/watch").await
 }
 
@@ -131,17 +129,24 @@ fn show(status: &Status, json: bool) {
         return;
     }
     print!("{}", render(status, Paint::for_stdout()));
-    skew(status);
 }
 
-/// One line on standard error, so that scripts reading the output are not bothered.
-fn skew(status: &Status) {
+/// The daemon goes on as it was when its program is replaced: brew and apt do not start it anew.
+fn skew(daemon: &Daemon) -> Option<Warning> {
     let ours = env!("CARGO_PKG_VERSION");
-    if !status.daemon.release.is_empty() && status.daemon.release != ours {
-        eprintln!(
-            "note: maestrod is {}, maestroctl is {ours}; restart the daemon to run the installed one",
-            status.daemon.release
-        );
+    (!daemon.release.is_empty() && daemon.release != ours).then(|| Warning {
+        code: "version_skew".into(),
+        text: format!("maestrod is {}, maestroctl is {ours}", daemon.release),
+        remedy: Some(format!("run the installed one: {}", restart_hint(&daemon.owner))),
+    })
+}
+
+/// How to start the daemon anew, given who runs it.
+fn restart_hint(owner: &str) -> &'static str {
+    match owner {
+        "systemd (system)" => "sudo maestroctl service restart",
+        "systemd (user)" | "launchd" | "brew" => "maestroctl service restart",
+        _ => "stop maestrod, then `maestrod run`",
     }
 }
 
@@ -160,7 +165,7 @@ pub fn render(status: &Status, paint: Paint) -> String {
         paint.tone(Tone::Strong, "maestro is"),
         paint.tone(tone, word)
     );
-    for warning in &status.warnings {
+    for warning in skew(&status.daemon).iter().chain(&status.warnings) {
         out += &format!("\n{} {}\n", paint.tone(Tone::Warn, "!"), warning.text);
         if let Some(remedy) = &warning.remedy {
             out += &format!("  {} {remedy}\n", paint.tone(Tone::Quiet, "→"));
@@ -273,7 +278,9 @@ fn component(part: &Component, now: i64, paint: Paint) -> String {
     }
     if part.restarts_24h > 0 {
         let plural = if part.restarts_24h == 1 { "" } else { "s" };
-        facts.push(format!("{} restart{plural} in 24 h", part.restarts_24h));
+        let last = part.last_exit.as_ref().filter(|_| part.state.is_fine());
+        let last = last.map_or_else(String::new, |exit| format!(" ({})", exit.how));
+        facts.push(format!("{} restart{plural} in 24 h{last}", part.restarts_24h));
     }
     if let Some(next) = part.next_retry_at {
         facts.push(format!("next try in {}", between(now, next)));
@@ -340,7 +347,7 @@ fn last_said(file: &Path) -> Option<Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::protocol::{Daemon, LastExit, Warning};
+    use crate::control::protocol::LastExit;
 
     fn part(name: &str, state: State) -> Component {
         Component {
@@ -382,6 +389,25 @@ mod tests {
         let mut stopping = running(vec![]);
         stopping.daemon.state = "stopping".into();
         assert_eq!(verdict(&stopping), Exit::Degraded);
+    }
+
+    #[test]
+    fn a_daemon_that_is_not_the_installed_one_is_the_first_thing_said_with_its_owners_command() {
+        let mut status = running(vec![]);
+        status.daemon.release = env!("CARGO_PKG_VERSION").into();
+        assert!(!render(&status, Paint::plain()).contains("!"));
+        status.daemon.release = "0.0.9".into();
+        for (owner, command) in [
+            ("brew", "one: maestroctl service restart"),
+            ("systemd (system)", "one: sudo maestroctl service restart"),
+            ("by hand", "`maestrod run`"),
+        ] {
+            status.daemon.owner = owner.into();
+            let text = render(&status, Paint::plain());
+            let place = |needle: &str| text.find(needle).unwrap_or_else(|| panic!("{needle} in\n{text}"));
+            assert!(place("! maestrod is 0.0.9, maestroctl is") < place("clients"));
+            assert!(place(command) > 0);
+        }
     }
 
     #[test]

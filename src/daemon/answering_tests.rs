@@ -263,6 +263,14 @@ impl Mailbox for Away {
     ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
         self.inner.inbox(project, session, since)
     }
+    fn written<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        session: &'a SessionId,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
+        self.inner.written(project, session, most)
+    }
     fn thread<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Vec<Mail>, MailError>> {
         self.inner.thread(id)
     }

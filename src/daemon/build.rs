@@ -38,6 +38,7 @@ use super::{
     exit::StartError,
     greeting::Greeting,
     ingress::Ingress,
+    listeners,
     mail::{self, MailHouse},
     metrics::{self, Counted},
     operator::{Child, Fixed, Operator, Parts as Desk, Stock},
@@ -59,14 +60,14 @@ const STORE: &str = "maestro.db";
 const AGENT_KEY: &str = "agent.key";
 
 /// Builds the daemon on `ground` and lets the hub serve.
-pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon, StartError> {
+pub(super) async fn build(mut ground: Ground, locks: Vec<DirLock>) -> Result<Daemon, StartError> {
     let config = ground.loaded.config.clone();
     let keeping = Keeping::open(&config)?;
     let agent_key = access::agent_key(&config.data_dir.join(AGENT_KEY))?;
-    let sockets = listen::bind(&config.listen.host, config.listen.port)?;
+    let sockets = listeners::open(std::mem::take(&mut ground.activated), &config.listen)?;
     let scraped = metrics::bind(config.metrics.listen)?;
     let control = ControlSocket::bind(&config.runtime_dir.join(SOCKET)).await?;
-    let addresses = addresses(&sockets, &config);
+    let addresses: Vec<SocketAddr> = sockets.iter().filter_map(|s| s.local_addr().ok()).collect();
     let port = addresses.first().map_or(config.listen.port, SocketAddr::port);
     let facts = settings::facts(&config, port, agent_key);
     let url = facts.server_url.clone();
@@ -124,9 +125,10 @@ pub(super) async fn build(ground: Ground, locks: Vec<DirLock>) -> Result<Daemon,
     let gate = Arc::new(ArcSwap::from_pointee(settings::gate(&config)));
     let connections = Connections::new(connection_limits(&config));
     let gateway = Gateway::open(&hub);
-    let listeners = serve(sockets, &hub, &gate, &gateway, &connections);
+    // The port is ours, so it does not lie; and nobody was answered yet, should this fail.
     let server_url = ServerUrl::write(&config.data_dir, &url)
         .map_err(|error| StartError::System("write server-url", error))?;
+    let listeners = serve(sockets, &hub, &gate, &gateway, &connections);
     let listen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     info!(url, addresses = listen.join(", "), "the hub listens");
 
@@ -364,16 +366,6 @@ fn greet(config: &Config, hub: &Hub, addresses: &[String], redis: &redis::Choice
     if std::io::stdout().is_terminal() {
         println!("{}", greeting.text());
     }
-}
-
-fn addresses(sockets: &[TcpListener], config: &Config) -> Vec<SocketAddr> {
-    let bound: Vec<_> = sockets.iter().filter_map(|s| s.local_addr().ok()).collect();
-    for missing in &config.listen.host {
-        if !bound.iter().any(|address| address.ip() == *missing) {
-            warn!("not listening on {missing}: this machine does not have that address");
-        }
-    }
-    bound
 }
 
 fn connection_limits(config: &Config) -> listen::ConnectionLimits {

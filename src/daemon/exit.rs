@@ -1,6 +1,10 @@
 //! What the init system learns from how we end (docs/OPERATIONS.md).
 
-use std::process::ExitCode;
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    process::ExitCode,
+};
 
 use thiserror::Error;
 
@@ -60,6 +64,16 @@ pub enum StartError {
     /// The addresses are not to be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The manager handed over what is of no use here.
+    #[error("the socket `{name}` of the socket unit cannot be served")]
+    Activated {
+        name: String,
+        #[source]
+        source: BindError,
+    },
+    /// The manager handed over a socket that other machines reach.
+    #[error("the socket `{name}` of the socket unit is open to other machines ({address})")]
+    ActivatedBeyond { name: String, address: SocketAddr },
     /// Operators cannot be answered.
     #[error(transparent)]
     Control(#[from] SocketError),
@@ -88,10 +102,15 @@ pub enum StartError {
 impl StartError {
     /// How to end for this reason.
     pub fn exit(&self) -> Exit {
+        if self.is_for_want_of_room() {
+            return Exit::TryAgain;
+        }
         match self {
             Self::Config(_)
             | Self::RedisAddress(_)
             | Self::MailWithoutRedis
+            | Self::Activated { .. }
+            | Self::ActivatedBeyond { .. }
             | Self::Redis(RedisError::SocketPath { .. } | RedisError::PresenceKeys(_)) => Exit::Config,
             Self::Redis(RedisError::Password(..)) => Exit::CannotStart,
             Self::Bind(BindError::Taken(_)) => Exit::TryAgain,
@@ -101,13 +120,32 @@ impl StartError {
             | Self::Store(_)
             | Self::Access(_)
             | Self::Control(_)
-            | Self::Bind(BindError::Failed(..)) => Exit::CannotStart,
+            | Self::Bind(BindError::Failed(..) | BindError::Handed(_)) => Exit::CannotStart,
             Self::Logging(_) | Self::System(..) => Exit::Bug,
         }
     }
 
+    /// A disk is full: that passes, and nobody has to come for it.
+    fn is_for_want_of_room(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+            let full = matches!(io, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+                || error.downcast_ref() == Some(&SqliteError::Full)
+                || matches!(error.downcast_ref(), Some(StoreError::DiskFull));
+            if full {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
     /// What to do about it, if that is not said already.
     pub fn remedy(&self) -> Option<String> {
+        if self.is_for_want_of_room() {
+            return Some("free some space on that disk, and start again".into());
+        }
         match self {
             Self::Lock(LockError::Held { holder, .. }) => Some(match holder {
                 Some(pid) => format!(
@@ -130,7 +168,15 @@ impl StartError {
                  anew then",
                 path.display()
             )),
-            Self::Bind(BindError::Failed(..))
+            Self::Activated { .. } => Some(
+                "let ListenStream= name TCP addresses only, as in maestro.socket: 127.0.0.1:3000 and [::1]:3000".into(),
+            ),
+            Self::ActivatedBeyond { .. } => Some(
+                "whoever reaches it drives your agents: let ListenStream= name 127.0.0.1 and [::1] only, or set \
+                 listen.allow_insecure_lan"
+                    .into(),
+            ),
+            Self::Bind(BindError::Failed(..) | BindError::Handed(_))
             | Self::AgentKey(KeyError::Io(..))
             | Self::Lock(LockError::Io { .. })
             | Self::Sqlite(_)
@@ -142,5 +188,28 @@ impl StartError {
             | Self::Logging(_)
             | Self::System(..) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_passes_and_other_failures_of_the_system_are_ours_to_mend() {
+        let system = |kind: ErrorKind| StartError::System("write server-url", kind.into());
+        assert_eq!(system(ErrorKind::StorageFull).exit(), Exit::TryAgain);
+        assert_eq!(system(ErrorKind::QuotaExceeded).exit(), Exit::TryAgain);
+        assert_eq!(system(ErrorKind::Other).exit(), Exit::Bug);
+        assert_eq!(StartError::from(SqliteError::Full).exit(), Exit::TryAgain);
+        assert_eq!(StartError::from(StoreError::DiskFull).exit(), Exit::TryAgain);
+        assert_eq!(StartError::from(SqliteError::Stopping).exit(), Exit::CannotStart);
+        let key = KeyError::Io("/data/agent.key".into(), ErrorKind::StorageFull.into());
+        let full = StartError::from(key);
+        assert_eq!(full.exit(), Exit::TryAgain);
+        assert!(
+            full.remedy()
+                .is_some_and(|remedy| remedy.contains("free some space"))
+        );
     }
 }

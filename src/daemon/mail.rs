@@ -180,6 +180,7 @@ impl Caretaker {
         if let Some((place, streams)) = &self.here {
             self.move_out_of_the_database(place, streams).await;
         }
+        self.bringer.end_orphan(&self.old).await;
         let deadline = Instant::now() + CLOSED_AT_MOST;
         let mut left = self.old.clone();
         loop {

@@ -10,6 +10,7 @@ mod device_tests;
 mod exit;
 mod greeting;
 mod ingress;
+mod listeners;
 #[cfg(test)]
 mod liveness_tests;
 mod mail;
@@ -25,6 +26,7 @@ mod socket_tests;
 mod start;
 mod stop;
 mod tunnel;
+mod vitals;
 #[cfg(test)]
 mod waiting_tests;
 
@@ -47,9 +49,11 @@ use crate::hub::{Gateway, Hub, listen::Connections};
 use crate::manifest::Generator;
 use crate::presence;
 use crate::service::{
+    activation::take_activated,
     lock::DirLock,
-    logging::Chain,
+    logging::{Chain, error_mark},
     manager::{Manager, launchctl_print, launchd_exit_timeout},
+    notify::Notifier,
     signals::Wish,
     sleep,
 };
@@ -78,7 +82,7 @@ Signals:
 
 Exit codes:
   0 asked to stop   64 wrong usage   70 a mistake of ours   73 cannot start
-  75 try again later (port taken)   78 wrong configuration";
+  75 try again later (port taken, disk full)   78 wrong configuration";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -109,15 +113,22 @@ enum Command {
 pub fn main(cli: Cli) -> Exit {
     let outcome = match cli.command {
         Command::Check { config, json } => check(&config, json),
-        Command::Run { config } => run(config),
+        Command::Run { config } => run(config).inspect_err(tell_manager),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("maestrod: {}", Chain(&error));
-        if let Some(remedy) = error.remedy() {
-            eprintln!("  → {remedy}");
+        let mark = error_mark();
+        let said = format!("maestrod: {}", Chain(&error));
+        let remedy = error.remedy().map(|remedy| format!("\n  → {remedy}"));
+        for line in (said + &remedy.unwrap_or_default()).lines() {
+            eprintln!("{mark}{line}");
         }
         error.exit()
     })
+}
+
+/// `systemctl status` shows it beside the exit code, whatever has become of the journal.
+fn tell_manager(error: &StartError) {
+    Notifier::from_process().status(&format!("cannot start: {}", Chain(error)));
 }
 
 fn check(args: &ConfigArgs, json: bool) -> Result<Exit, StartError> {
@@ -131,6 +142,7 @@ fn check(args: &ConfigArgs, json: bool) -> Result<Exit, StartError> {
 }
 
 fn run(args: ConfigArgs) -> Result<Exit, StartError> {
+    let activated = take_activated();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("maestro")
@@ -140,6 +152,7 @@ fn run(args: ConfigArgs) -> Result<Exit, StartError> {
         let Some(mut ground) = Ground::prepare_in_peace(args).await? else {
             return Ok(Exit::Stopped);
         };
+        ground.activated = activated;
         match ground.lock().await? {
             Some(locks) => Ok(build::build(ground, locks).await?.run().await),
             None => Ok(Exit::Stopped),
@@ -225,6 +238,7 @@ impl Daemon {
             presence.start(self.hub.app().clone(), &self.background, resumes);
         }
         let (notifier, readiness) = (self.ground.notifier.clone(), self.hub.readiness().clone());
+        let operator = self.operator.clone();
         self.background.spawn("ready", move |stop| async move {
             let ready = tokio::time::timeout(start::READY_WITHIN, readiness.complete());
             let complete = tokio::select! {
@@ -233,13 +247,13 @@ impl Daemon {
             };
             if complete {
                 info!("ready");
-                notifier.ready("ready");
-                return;
+            } else {
+                // The hub serves; what is missing shows in /ready and in the status. A manager would only kill us.
+                let missing: Vec<_> = readiness.missing().into_values().collect();
+                warn!("ready, except: {}", missing.join("; "));
             }
-            // The hub serves; what is missing shows in /ready and in the status. A manager would only kill us.
-            let missing: Vec<_> = readiness.missing().into_values().collect();
-            warn!("ready, except: {}", missing.join("; "));
-            notifier.ready(&format!("serving, still waiting for: {}", missing.join("; ")));
+            notifier.ready(&operator.glance());
+            vitals::tell_status(notifier, operator, stop).await;
         });
         if let Manager::Launchd { label } = self.ground.owner.manager.clone() {
             let waits = self.launchd_waits.clone();
@@ -252,12 +266,9 @@ impl Daemon {
             });
         }
         let (watchdog, pulse) = (self.ground.notifier.clone(), self.pulse.0.clone());
+        let store = self.store.database().clone();
         self.background.spawn("watchdog", move |stop| {
-            // Through the runtime and the main loop, and through nothing else: redis may well be in trouble.
-            watchdog.feed_watchdog(stop, async move || {
-                let (beat, turned) = oneshot::channel();
-                pulse.send(beat).await.is_ok() && turned.await.is_ok()
-            })
+            watchdog.feed_watchdog(stop, async move || vitals::alive(&pulse, &store).await)
         });
     }
 

@@ -1,6 +1,7 @@
 //! What the daemon answers on the control socket.
 
 mod devices;
+mod glance;
 mod log_lines;
 mod mail;
 mod redis_part;
@@ -14,7 +15,7 @@ use super::ingress::Standing;
 
 use std::{fs, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use serde_json::{Value, json};
 use tokio::sync::{
     broadcast::{self, error::RecvError},
@@ -114,6 +115,8 @@ pub(super) struct Inner {
     parts: Parts,
     orders: mpsc::Sender<Order>,
     changes: watch::Sender<u64>,
+    /// Why the newest configuration is not in effect.
+    bad_config: ArcSwapOption<String>,
 }
 
 impl Deref for Inner {
@@ -132,6 +135,7 @@ impl Operator {
             parts,
             orders,
             changes: watch::Sender::new(0),
+            bad_config: ArcSwapOption::empty(),
         };
         let inner = Arc::new(inner);
         (Self { inner }, wishes)
@@ -173,7 +177,24 @@ impl Operator {
         }
     }
 
-    /// The effective configuration has changed.
+    /// How things are, in one line.
+    pub fn glance(&self) -> String {
+        self.inner.glance()
+    }
+
+    /// Moves whenever a part changes.
+    pub fn glance_changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
+    }
+
+    /// The configuration was read again; `Err`: why it is not in effect.
+    pub fn read_again(&self, outcome: Result<(), &str>) {
+        let bad = outcome.err().map(|why| Arc::new(why.to_owned()));
+        self.inner.bad_config.store(bad);
+        self.reloaded();
+    }
+
+    /// What is shown has changed.
     pub fn reloaded(&self) {
         self.inner.changes.send_modify(|count| *count += 1);
     }

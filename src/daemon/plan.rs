@@ -9,6 +9,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::crash;
+
 /// What a step does. It gets the time it has.
 pub type Act<'a> = Box<dyn FnOnce(Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> + Send + 'a>;
 
@@ -70,6 +72,7 @@ pub async fn carry_out(steps: Vec<Step<'_>>, hurry: &CancellationToken) {
             () = (step.act)(limit - now) => {}
             () = patience => warn!(step = step.name, "not done in time: going on"),
         }
+        crash::point("stop.stepped");
         info!(
             step = step.name,
             after_ms = began.elapsed().as_millis() as u64,

@@ -1,6 +1,6 @@
 //! Which redis there is to be: ours, somebody else's, or none; and ours as a child.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::{broadcast, watch};
@@ -16,7 +16,7 @@ use crate::service::{
     sleep::Resume,
 };
 use crate::shutdown::TaskGroup;
-use crate::supervisor::{Grouping, Handle, Health, Nudge, Transition, supervise};
+use crate::supervisor::{ChildSpec, Grouping, Handle, Health, Nudge, Transition, is_orphaned, supervise};
 
 use super::exit::StartError;
 
@@ -111,14 +111,34 @@ pub async fn start_for_a_while(
     group: &TaskGroup,
     transitions: broadcast::Sender<Transition>,
 ) -> Result<Handle, RedisError> {
+    let handle = supervise(spec(config, owner)?, group, transitions);
+    // A child's task that has ended has been told to: then nobody wants it to start.
+    let _ended = handle.start().await;
+    Ok(handle)
+}
+
+fn spec(config: &Config, owner: &Owner) -> Result<ChildSpec, RedisError> {
     let mut spec = redis_server(Arc::new(Redis::new(params(config))?));
     if matches!(owner.manager, Manager::Launchd { .. }) {
         spec.grouping = Grouping::Ours; // launchd sweeps our group when we die
     }
-    let handle = supervise(spec, group, transitions);
-    // A child's task that has ended has been told to: then nobody wants it to start.
-    let _ended = handle.start().await;
-    Ok(handle)
+    Ok(spec)
+}
+
+/// Ends a redis of ours that outlived a daemon which was killed, and is not to run any more: nobody else would.
+pub async fn end_orphan(config: &Config, owner: &Owner, group: &TaskGroup, patience: Duration) {
+    match spec(config, owner) {
+        Ok(spec) if is_orphaned(&spec) => {
+            let (transitions, _) = broadcast::channel(16);
+            let orphan = supervise(spec, group, transitions);
+            // Taken over, or found not to be ours: only then it is known what to stop.
+            let _ended = orphan.start().await;
+            orphan.wait(patience, |status| status.pid.is_some()).await;
+            orphan.shutdown(patience).await;
+        }
+        Ok(_) => {}
+        Err(error) => debug!(%error, "no redis of ours can be left over"),
+    }
 }
 
 /// How to reach what was chosen.

@@ -14,15 +14,12 @@ impl Daemon {
     pub(super) fn reload(&mut self) -> Result<String, String> {
         self.ground.notifier.reloading();
         let outcome = self.try_reload();
-        let status = match &outcome {
-            Ok(told) => told.clone(),
-            Err(told) => {
-                error!("the configuration is not reloaded, nothing has changed: {told}");
-                format!("running with the old configuration: {told}")
-            }
-        };
-        self.ground.notifier.ready(&status);
-        self.operator.reloaded();
+        if let Err(told) = &outcome {
+            error!("the configuration is not reloaded, nothing has changed: {told}");
+        }
+        self.operator
+            .read_again(outcome.as_ref().map(drop).map_err(String::as_str));
+        self.ground.notifier.ready(&self.operator.glance());
         outcome
     }
 

@@ -18,12 +18,16 @@ pub struct ServerUrl {
 }
 
 impl ServerUrl {
-    /// Writes the file, all at once.
+    /// Writes the file, all at once. One that says so already is left alone: after `kill -9` on a full disk there is no
+    /// other way to start.
     pub fn write(data_dir: &Path, url: &str) -> io::Result<Self> {
         let path = data_dir.join(FILE);
-        let draft = data_dir.join(format!("{FILE}.new"));
-        fs::write(&draft, url)?;
-        fs::rename(&draft, &path)?;
+        let says_so = fs::read_to_string(&path).is_ok_and(|text| text == url);
+        if !says_so {
+            let draft = data_dir.join(format!("{FILE}.new"));
+            fs::write(&draft, url)?;
+            fs::rename(&draft, &path)?;
+        }
         Ok(Self {
             path,
             url: url.to_owned(),
@@ -50,8 +54,13 @@ mod tests {
         let file = dir.path().join(FILE);
         let first = ServerUrl::write(dir.path(), "http://localhost:1").unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "http://localhost:1");
-        drop(first);
+        // As after kill -9 on a disk without room: nothing can be written, and nothing has to be.
+        fs::create_dir(dir.path().join("server-url.new")).unwrap();
+        assert!(ServerUrl::write(dir.path(), "http://localhost:2").is_err());
+        drop(ServerUrl::write(dir.path(), "http://localhost:1").unwrap());
         assert!(!file.exists());
+        drop(first);
+        fs::remove_dir(dir.path().join("server-url.new")).unwrap();
 
         let second = ServerUrl::write(dir.path(), "http://localhost:2").unwrap();
         fs::write(&file, "http://localhost:3").unwrap();

@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use crate::config::{Config, ConfigArgs, Loaded};
 use crate::service::{
+    activation::Activated,
     lock::{DirLock, LockError},
     logging::Logging,
     manager::Owner,
@@ -24,6 +25,8 @@ pub(super) struct Ground {
     pub signals: Signals,
     pub owner: Owner,
     pub notifier: Notifier,
+    /// Sockets that systemd opened for us.
+    pub activated: Vec<Activated>,
 }
 
 impl Ground {
@@ -50,6 +53,7 @@ impl Ground {
             signals,
             owner,
             notifier: Notifier::from_process(),
+            activated: Vec::new(), // taken before there were threads, and put here by `run`
         })
     }
 

@@ -279,6 +279,14 @@ impl Mailbox for Busy {
     fn get<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>> {
         self.inner.get(id)
     }
+    fn written<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        session: &'a SessionId,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
+        self.inner.written(project, session, most)
+    }
     fn thread<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Vec<Mail>, MailError>> {
         self.inner.thread(id)
     }

@@ -1,7 +1,13 @@
 //! Names of things. An id is made of letters, digits, `_` and `-` only, so it can never become a path.
 
-use std::{borrow::Borrow, cmp, fmt, hash, marker::PhantomData, sync::Arc};
+use std::{
+    borrow::{Borrow, Cow},
+    cmp, fmt, hash,
+    marker::PhantomData,
+    sync::Arc,
+};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
@@ -96,6 +102,20 @@ impl SessionId {
     /// True for [`SessionId::human`], in whatever case.
     pub fn is_human(&self) -> bool {
         self.0.eq_ignore_ascii_case(HUMAN)
+    }
+}
+
+impl<K> JsonSchema for Id<K> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Id".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$"})
     }
 }
 

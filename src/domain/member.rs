@@ -4,6 +4,7 @@
 mod default;
 mod wish;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -13,7 +14,7 @@ pub use default::DefaultMember;
 pub use wish::{MemberWish, NewMember};
 
 /// A team member as the contract shows it (API.md section 3).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
     /// Its name; `tm_<projectId>_<type>` for the five defaults.
@@ -65,7 +66,7 @@ pub struct Member {
 }
 
 /// Whether a member is in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MemberStatus {
     /// In use.

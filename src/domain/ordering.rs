@@ -1,11 +1,12 @@
 //! The order in which a person arranged tasks or sessions.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Millis, ProjectId};
 
 /// A saved arrangement (API.md section 11).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ordering {
     /// The project, which need not exist.
@@ -19,7 +20,7 @@ pub struct Ordering {
 }
 
 /// What can be arranged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OrderingKind {
     /// Tasks.

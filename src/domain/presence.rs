@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Millis, Refusal, SessionId};
@@ -14,7 +15,7 @@ const LONGEST_TTL: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_HOST: usize = 255;
 
 /// Is the agent alive?
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It said so lately, or its process runs and nobody could have heard it.
@@ -41,7 +42,7 @@ impl Verdict {
 }
 
 /// How a session lost its agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Loss {
     /// Its process ended.
@@ -103,7 +104,7 @@ impl Beat {
 }
 
 /// What is known of a session's agent.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Sighting {
     /// Whose agent.

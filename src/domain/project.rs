@@ -1,12 +1,13 @@
 //! A project: a directory that agents work in.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Millis, Mint, ProjectId, Refusal};
 
 /// A project as the contract shows it (API.md section 3).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Project {
     /// Its name among all projects.

@@ -11,8 +11,9 @@ mod prompt;
 mod question;
 mod update;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -41,7 +42,7 @@ pub struct Session {
 }
 
 /// The small part of a session, in the contract's shape (API.md section 3).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionHead {
     /// Its name among all sessions; may be chosen by the client.
@@ -102,7 +103,7 @@ pub struct SessionHead {
 }
 
 /// A team member as it was when a session took on its identity.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// The member's name.
@@ -117,6 +118,30 @@ pub struct Snapshot {
     /// The member's agent program.
     #[serde(default, skip_serializing_if = "Maybe::is_absent")]
     pub agent_tool: Maybe<String>,
+}
+
+/// What [`Session::write_json`] writes.
+impl JsonSchema for Session {
+    fn schema_name() -> Cow<'static, str> {
+        "Session".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        /// A session, whole. Entries of its histories may have been given by clients, with whatever fields.
+        #[derive(JsonSchema)]
+        #[allow(dead_code, reason = "only its shape is wanted")]
+        struct Whole {
+            #[serde(flatten)]
+            head: SessionHead,
+            /// What the agent's hooks reported: `{id, timestamp, type, data?}`.
+            events: Vec<Map<String, Value>>,
+            /// What happened, for people: `{id, type, timestamp, message?, taskId?, metadata?}`.
+            timeline: Vec<Map<String, Value>>,
+            /// Documents: `{id, title, filePath, content?, taskId?, addedAt, addedBy}`.
+            docs: Vec<Map<String, Value>>,
+        }
+        Whole::json_schema(generator)
+    }
 }
 
 impl Session {

@@ -4,6 +4,7 @@ mod delete;
 mod docs;
 mod update;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -14,7 +15,7 @@ pub use docs::{TaskDoc, docs_of_task};
 pub use update::{TaskEdit, TaskReport, TaskWish};
 
 /// A task as the contract shows it (API.md section 3). Status and priority are open texts (quirk 11).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
     /// Its name among all tasks.

@@ -1,10 +1,11 @@
 //! Workflow templates: how agents of a mode go about their work, phase by phase, for people to read. The client
 //! program has its own and never asks for these.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A template as the contract shows it (API.md section 13).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkflowTemplate {
     /// Its name among all templates.
@@ -22,7 +23,7 @@ pub struct WorkflowTemplate {
 }
 
 /// One step of a workflow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Phase {
     /// Its name among the phases of a template.
     pub name: &'static str,

@@ -1,7 +1,7 @@
 //! Requests in: the JSON body as a typed wish, ids from the path. What is wrong with a request is its own fault and is
 //! said so: 400, 408, 413 or 415, never 500 (quirk 22).
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use axum::{
     body::{Body as RequestBody, Bytes},
@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
@@ -149,8 +150,9 @@ where
 }
 
 /// A JSON object whose values are all texts, in the order sent.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(try_from = "Map<String, Value>")]
+#[schemars(with = "HashMap<String, String>")]
 pub struct TextMap(pub Map<String, Value>);
 
 impl TryFrom<Map<String, Value>> for TextMap {

@@ -8,6 +8,7 @@ use std::{
     future::Future,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::fd::OwnedFd,
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -97,6 +98,9 @@ pub enum BindError {
     /// Anything else.
     #[error("cannot listen on {0}")]
     Failed(SocketAddr, #[source] io::Error),
+    /// What was handed to us is no TCP socket that listens.
+    #[error("it is no TCP socket that listens")]
+    Handed(#[source] io::Error),
 }
 
 /// An address we listen on.
@@ -162,6 +166,24 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+/// Takes a socket that somebody opened for us.
+///
+/// # Errors
+/// [`BindError::Handed`].
+pub fn adopt(fd: OwnedFd) -> Result<TcpListener, BindError> {
+    let take = || -> io::Result<TcpListener> {
+        let socket = Socket::from(fd);
+        if socket.local_addr()?.as_socket().is_none() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        // One that listens already only gets our backlog; one that cannot listen is refused by the kernel.
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        TcpListener::from_std(socket.into())
+    };
+    take().map_err(BindError::Handed)
 }
 
 /// What listeners of one kind share. Another kind has its own, so that a flood from outside starves nobody at home.

@@ -3,6 +3,7 @@
 mod afar;
 pub mod body;
 mod deed;
+mod describe;
 pub mod error;
 mod front;
 #[cfg(any(test, fuzzing))]
@@ -12,6 +13,7 @@ mod identity;
 pub mod ingress;
 pub mod listen;
 mod metrics_door;
+mod openapi;
 mod page;
 mod path;
 mod phone;
@@ -258,8 +260,9 @@ impl FromRef<Hub> for App {
 /// Everything that is reached by a path on the local listener.
 fn routes() -> Routes {
     status::routes()
+        .merge(openapi::routes())
         .merge(rest::routes())
-        .merge(page::routes(page::At::Home))
+        .merge(page::at_home())
 }
 
 fn router(hub: Hub) -> Router {

@@ -20,7 +20,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
+    describe::{self, Operation, does, text},
     headers::harden,
+    ingress::Phone,
     phone::refusal::Refused,
     routes::{Routes, get},
 };
@@ -47,31 +49,46 @@ const CODE: usize = 16;
 
 /// By which door somebody came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum At {
+enum At {
     /// From this machine: nobody needs to pair.
     Home,
     /// From outside.
     Outside,
 }
 
-/// What everybody may see at this door.
-pub fn routes<S: Clone + Send + Sync + 'static>(at: At) -> Routes<S> {
-    let routes = Routes::new()
-        .route("/", get(async move || home(at)))
-        .route("/manifest.webmanifest", get(async move || manifest(None)))
+/// What everybody of this machine may see. No worker: it would stay in the browser when another server takes the port.
+pub fn at_home() -> Routes {
+    let file = |says: Operation| says.path("file", "Its name, which changes with its content", text());
+    let icon_says = does("A picture of the app").gives(&["image/png", "image/svg+xml"]);
+    let asset_says =
+        does("A part of the page").gives(&["text/javascript", "text/css", "application/octet-stream"]);
+    let manifest_says = does("What the app is, for the browser").gives(&["application/manifest+json"]);
+    Routes::new()
+        .route(
+            "/",
+            describe::get(async || home(At::Home), does("The page").gives(&["text/html"])),
+        )
+        .route(
+            "/manifest.webmanifest",
+            describe::get(async || manifest(None), manifest_says),
+        )
+        .route("/assets/{file}", describe::get(asset, file(asset_says)))
+        .route("/icons/{file}", describe::get(icon, file(icon_says)))
+}
+
+/// What everybody may see from outside.
+pub fn outside() -> Routes<Phone> {
+    Routes::new()
+        .route("/", get(async || home(At::Outside)))
+        .route("/manifest.webmanifest", get(async || manifest(None)))
         .route("/assets/{file}", get(asset))
-        .route("/icons/{file}", get(icon));
-    match at {
-        // No worker: it would stay in the browser when another server takes the port.
-        At::Home => routes,
-        At::Outside => routes
-            .route("/sw.js", get(worker))
-            .route("/pair", get(async || page(DOOR, MANIFEST_LINK)))
-            // Opening it redeems nothing: previews of links must not use up a code.
-            .route("/pair/{code}", get(pairing))
-            .route("/pair/{code}/", get(pairing))
-            .route("/pair/{code}/manifest.webmanifest", get(pairing_manifest)),
-    }
+        .route("/icons/{file}", get(icon))
+        .route("/sw.js", get(worker))
+        .route("/pair", get(async || page(DOOR, MANIFEST_LINK)))
+        // Opening it redeems nothing: previews of links must not use up a code.
+        .route("/pair/{code}", get(pairing))
+        .route("/pair/{code}/", get(pairing))
+        .route("/pair/{code}/manifest.webmanifest", get(pairing_manifest))
 }
 
 /// Which build the page is of: it compares that with its own, and comes anew if they differ.

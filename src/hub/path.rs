@@ -26,6 +26,7 @@ const WORDS: &[&str] = &[
     "mail",
     "modal",
     "mode",
+    "openapi.json",
     "ordering",
     "projects",
     "prompt",

@@ -8,9 +8,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::Response,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::Session;
+use crate::domain::{Id, Session};
 
 use super::error::{RouteError, internal_error};
 
@@ -78,6 +79,23 @@ pub fn bytes(status: StatusCode, json: impl Into<Body>) -> Response {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response
+}
+
+/// Something was deleted.
+#[derive(Serialize, JsonSchema)]
+pub struct Gone {
+    success: bool,
+    id: String,
+}
+
+impl Gone {
+    /// This.
+    pub fn of<K>(id: &Id<K>) -> Self {
+        Self {
+            success: true,
+            id: id.as_str().to_owned(),
+        }
+    }
 }
 
 /// How much of an answer the writer wants: `Prefer: return=minimal` gets 204 without a body, and nothing is rendered.

@@ -8,7 +8,12 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 
-use super::{Hub, traffic::RouteMeter};
+use super::{
+    Hub,
+    describe::{Described, Operation},
+    ingress::Phone,
+    traffic::RouteMeter,
+};
 
 /// Handlers of one path.
 pub struct Handlers<S = Hub> {
@@ -23,6 +28,8 @@ pub struct Route<S = Hub> {
     pub path: &'static str,
     /// What answers.
     pub handler: MethodRouter<S>,
+    /// What it says of itself to programs; each local route does.
+    pub says: Option<Operation>,
 }
 
 /// Routes, and the list of them.
@@ -37,12 +44,13 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// These as well.
-    pub fn route(mut self, path: &'static str, handlers: Handlers<S>) -> Self {
-        let each = handlers.each.into_iter();
-        self.all.extend(each.map(|(method, handler)| Route {
+    pub fn route(mut self, path: &'static str, entries: impl Into<Entries<S>>) -> Self {
+        let each = entries.into().0.into_iter();
+        self.all.extend(each.map(|(method, handler, says)| Route {
             method,
             path,
             handler,
+            says,
         }));
         self
     }
@@ -68,6 +76,27 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
+/// The handlers of one path, as [`Routes::route`] takes them: local ones only with what they say of themselves.
+pub struct Entries<S>(Vec<(Method, MethodRouter<S>, Option<Operation>)>);
+
+impl From<Described> for Entries<Hub> {
+    fn from(described: Described) -> Self {
+        let each = described.each.into_iter();
+        Self(
+            each.map(|(method, handler, says)| (method, handler, Some(says)))
+                .collect(),
+        )
+    }
+}
+
+/// What phones are answered is for our own page alone, and described in the README.
+impl From<Handlers<Phone>> for Entries<Phone> {
+    fn from(handlers: Handlers<Phone>) -> Self {
+        let each = handlers.each.into_iter();
+        Self(each.map(|(method, handler)| (method, handler, None)).collect())
+    }
+}
+
 macro_rules! methods {
     ($($name:ident $method:ident;)*) => {
         impl<S: Clone + Send + Sync + 'static> Handlers<S> {
@@ -90,7 +119,6 @@ methods! {
     get GET;
     post POST;
     put PUT;
-    patch PATCH;
     delete DELETE;
 }
 

@@ -135,6 +135,18 @@ impl Mailbox for Home {
         })
     }
 
+    fn written<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        session: &'a SessionId,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
+        Box::pin(async move {
+            let _inside = self.enter().await?;
+            self.place.written(project, session, most).await
+        })
+    }
+
     fn thread<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Vec<Mail>, MailError>> {
         Box::pin(async move {
             let _inside = self.enter().await?;

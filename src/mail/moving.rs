@@ -12,6 +12,7 @@
 //! the source forgets only what was moved: it may have been written to since, if it was used again meanwhile. Whoever
 //! turns round in the middle ends the interrupted move first, or its record would later speak of what is no longer so.
 
+use crate::crash;
 use crate::domain::{Mail, MailId, ProjectId};
 use crate::ports::{MailArchive, MailError, Mailbox, Pending};
 
@@ -77,24 +78,34 @@ pub(super) async fn carry(source: &dyn Place, place: &dyn Place) -> Result<usize
     end_the_other_way(source, place).await?;
     // First: a sending whose mail is here is known here. They lapse by themselves where they were.
     place.keep(source.receipts().await?).await?;
+    crash::point("carry.remembered");
     let mut moved = 0;
     loop {
         match place.stage(from).await? {
             Stage::Nothing => {}
-            Stage::Receiving => place.undo(from).await?,
+            Stage::Receiving => {
+                place.undo(from).await?;
+                crash::point("carry.undone");
+            }
             Stage::Complete => {
                 let ids = place.received(from).await?;
                 moved += ids.len();
                 source.forget(ids).await?;
+                crash::point("carry.forgotten");
                 place.finish(from).await?;
+                crash::point("carry.finished");
             }
         }
         if copy(source, place, from).await? == 0 {
             return Ok(moved);
         }
+        crash::point("carry.copied");
         place.settle().await?;
+        crash::point("carry.settled");
         prove(source, place).await?;
+        crash::point("carry.proved");
         place.complete(from).await?;
+        crash::point("carry.complete");
     }
 }
 
@@ -121,6 +132,7 @@ async fn copy(source: &dyn Place, place: &dyn Place, from: &str) -> Result<usize
         last = Some(mail.id.clone());
         copied += page.len();
         place.receive(from, page).await?;
+        crash::point("carry.received");
     }
 }
 

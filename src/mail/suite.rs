@@ -131,6 +131,7 @@ macro_rules! behaves_as_a_mailbox {
             what_is_sent_is_found_again_field_by_field
             what_was_never_sent_is_not_found
             an_inbox_holds_what_is_for_its_owner_and_for_everybody
+            what_somebody_wrote_is_found_the_newest_of_it
             a_reader_who_goes_on_after_the_last_mail_misses_none_and_sees_none_twice
             order_outlives_a_clock_that_is_turned_back
             order_outlives_a_clock_turned_back_after_the_newest_mail_was_deleted
@@ -200,6 +201,24 @@ pub async fn an_inbox_holds_what_is_for_its_owner_and_for_everybody(scene: Scene
     assert_eq!(scene.inbox("a", Millis(0)).await, ids([&all]));
     assert_eq!(scene.inbox("b", first.created_at).await, ids([&all, &last]));
     assert_eq!(scene.inbox("b", last.created_at).await, []);
+}
+
+pub async fn what_somebody_wrote_is_found_the_newest_of_it(scene: Scene) {
+    let (first, second) = (scene.send(Some("b")).await, scene.send(None).await);
+    let of_b = Letter {
+        from_session_id: session("b"),
+        ..letter()
+    };
+    scene.mailbox.send(to(of_b, &["a"])).await.unwrap();
+    let written = async |from: &str, place: &str, most| {
+        let found = scene.mailbox.written(&project(place), &session(from), most).await;
+        let found = found.unwrap().into_iter();
+        found.map(|mail| mail.id).collect::<Vec<_>>()
+    };
+    assert_eq!(written("a", "p", 10).await, [first.id.clone(), second.id.clone()]);
+    assert_eq!(written("a", "p", 1).await, std::slice::from_ref(&second.id));
+    assert_eq!(written("a", "q", 10).await, []);
+    assert_eq!(written("b", "p", 10).await.len(), 1);
 }
 
 pub async fn a_reader_who_goes_on_after_the_last_mail_misses_none_and_sees_none_twice(scene: Scene) {

@@ -12,6 +12,7 @@ use std::{
 
 use nix::sys::stat::fstat;
 use tracing::{Subscriber, subscriber::set_global_default};
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     filter::ParseError,
@@ -161,6 +162,7 @@ fn output(wanted: Destination, writer: LogWriter) -> (Box<dyn Layer<Filtered> + 
         Destination::Journal => match tracing_journald::layer() {
             Ok(journal) => {
                 let journal = journal.with_field_prefix(Some("MAESTRO".into()));
+                let journal = journal.with_priority_mappings(priorities());
                 (journal.with_syslog_identifier("maestrod".into()).boxed(), wanted)
             }
             Err(_) => output(Destination::Text { colour: false }, writer),
@@ -171,6 +173,22 @@ fn output(wanted: Destination, writer: LogWriter) -> (Box<dyn Layer<Filtered> + 
         ),
         Destination::Text { colour } => (fmt().with_ansi(colour).boxed(), wanted),
     }
+}
+
+/// As other services use them: `journalctl -p warning` shows what is wrong, `-p info` what happens.
+fn priorities() -> PriorityMappings {
+    PriorityMappings {
+        error: Priority::Error,
+        warn: Priority::Warning,
+        info: Priority::Informational,
+        debug: Priority::Debug,
+        trace: Priority::Debug,
+    }
+}
+
+/// What a line on standard error begins with to be an error in the journal, where the journal reads it.
+pub fn error_mark() -> &'static str {
+    if stderr_is_journal() { "<3>" } else { "" }
 }
 
 /// True if standard error ends in a plain file.

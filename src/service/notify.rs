@@ -122,7 +122,7 @@ impl Notifier {
 fn line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
-        .take(200)
+        .take(400)
         .collect()
 }
 

@@ -10,6 +10,8 @@ use rusqlite::{
     backup::{Backup, StepResult},
 };
 
+use crate::crash;
+
 use super::{SqliteError, open};
 
 /// Pages copied between two calls of the progress callback: 4 MiB.
@@ -34,6 +36,7 @@ pub(super) fn copy(
     let mut part = to.as_os_str().to_owned();
     part.push(format!(".part{}", std::process::id()));
     let part = PathBuf::from(part);
+    remove_parts(to);
     let result = fill(from, &part, progress)
         .and_then(|()| publish(&part, to).map_err(|error| SqliteError::file(to, error)));
     if result.is_err() {
@@ -44,6 +47,22 @@ pub(super) fn copy(
         file: to.to_owned(),
         bytes,
     })
+}
+
+/// Takes away what a daemon that was killed in the middle of this left beside `to`.
+fn remove_parts(to: &Path) {
+    let (Some(dir), Some(name)) = (to.parent(), to.file_name().and_then(|name| name.to_str())) else {
+        return;
+    };
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let other = entry.file_name();
+        let number = other
+            .to_str()
+            .and_then(|other| other.strip_prefix(name)?.strip_prefix(".part"));
+        if number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())) {
+            let _ = fs::remove_file(entry.path()); // nobody needs it, and nobody is harmed by it
+        }
+    }
 }
 
 fn fill(from: &Path, part: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), SqliteError> {
@@ -61,6 +80,7 @@ fn fill(from: &Path, part: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<
         let state = backup.progress();
         let (total, left) = (state.pagecount as u64, state.remaining as u64);
         progress((total - left) * page, total * page);
+        crash::point("backup.copying");
         match step {
             StepResult::Done => break,
             StepResult::More => {}
@@ -95,8 +115,10 @@ fn finish(target: &Connection, part: &Path) -> Result<(), SqliteError> {
 fn publish(part: &Path, to: &Path) -> std::io::Result<u64> {
     let file = fs::File::open(part)?;
     file.sync_all()?;
+    crash::point("backup.synced");
     let bytes = file.metadata()?.len();
     fs::rename(part, to)?;
+    crash::point("backup.renamed");
     let parent = to.parent().filter(|dir| !dir.as_os_str().is_empty());
     fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
     Ok(bytes)

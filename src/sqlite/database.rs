@@ -2,7 +2,9 @@
 
 use std::{
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -12,6 +14,9 @@ use super::{
     BackupReport, Chapter, Job, Limits, Meters, SqliteError, Verdict, backup, migrate::migrate, open,
     readers::Readers, writer::Writer,
 };
+
+/// How often a busy writer is looked at.
+const PULSE: Duration = Duration::from_millis(50);
 
 /// One open file. Clones share it; the last one closes it.
 #[derive(Clone)]
@@ -107,6 +112,28 @@ impl Database {
     /// first success.
     pub fn trouble(&self) -> Option<SqliteError> {
         self.inner.writer.trouble()
+    }
+
+    /// Answers once the writer thread has come round; nothing is written for that. True unless there is no writer any
+    /// more. One that has much to do and gets on with it answers too, however long its queue; one that hangs does not.
+    pub async fn comes_round(&self) -> bool {
+        let before = self.inner.writer.rounds();
+        let mut gets_on = pin!(async {
+            while self.inner.writer.rounds() == before {
+                tokio::time::sleep(PULSE).await;
+            }
+        });
+        tokio::select! {
+            () = &mut gets_on => true,
+            answer = self.write(|_| Ok::<_, SqliteError>(())) => match answer {
+                Err(SqliteError::Stopping) => false,
+                Err(SqliteError::Overloaded) => {
+                    gets_on.await;
+                    true
+                }
+                Ok(()) | Err(_) => true, // a full disk is no dead thread
+            },
+        }
     }
 
     /// What its writer thread counts.

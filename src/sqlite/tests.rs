@@ -1,4 +1,4 @@
-use std::{path::Path, sync::mpsc};
+use std::{path::Path, sync::mpsc, time::Duration};
 
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -25,6 +25,7 @@ fn desk_with(limits: Limits) -> Desk {
     let db = Database::open_with(&dir.path().join("notes.db"), &[NOTES], limits).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
+        .enable_time()
         .build()
         .unwrap();
     Desk { dir, db, runtime }
@@ -134,6 +135,25 @@ fn a_full_queue_refuses_at_once_and_a_closed_database_says_that_it_stops() {
     );
     let again = Database::open(&desk.dir.path().join("notes.db"), &[NOTES]).unwrap();
     assert_eq!(notes(&again), ["1", "2"]);
+}
+
+#[test]
+fn a_writer_that_hangs_does_not_come_round_and_one_with_a_full_queue_does() {
+    let desk = desk_with(Limits { queue: 2, batch: 1 });
+    let comes_round = |limit| {
+        let answer = async { tokio::time::timeout(limit, desk.db.comes_round()).await };
+        desk.runtime.block_on(answer)
+    };
+    let (soon, long) = (Duration::from_millis(100), Duration::from_secs(30));
+    let held = hold(&desk.db);
+    assert!(comes_round(soon).is_err(), "it hangs");
+    let waiting = desk.db.write(|db| add(db, "1"));
+    assert!(comes_round(soon).is_err(), "it hangs, and its queue is full");
+    drop(held);
+    assert_eq!(comes_round(long), Ok(true));
+    desk.runtime.block_on(waiting).unwrap();
+    desk.db.close();
+    assert_eq!(comes_round(long), Ok(false));
 }
 
 #[test]

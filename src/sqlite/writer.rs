@@ -13,6 +13,8 @@ use std::{
 
 use rusqlite::{Connection, ffi};
 
+use crate::crash;
+
 use super::{Meters, SqliteError};
 
 /// Work for the writer thread.
@@ -105,6 +107,11 @@ impl Writer {
         }
     }
 
+    /// How many batches the thread has finished, well or badly.
+    pub(super) fn rounds(&self) -> u64 {
+        self.meters.batch.get_sample_count()
+    }
+
     /// Why the last batch could not be committed, if it could not.
     pub(super) fn trouble(&self) -> Option<SqliteError> {
         self.trouble
@@ -191,6 +198,7 @@ impl Worker {
     fn transact(&self, jobs: Vec<Box<dyn Job>>, ran: &mut Vec<Ran>) -> Result<(), SqliteError> {
         let begun = self.execute("BEGIN IMMEDIATE").map_err(SqliteError::from);
         let mut failure = begun.err();
+        crash::point("commit.begun");
         for mut job in jobs {
             let own = match &failure {
                 Some(error) => Err(error.clone()),
@@ -202,7 +210,9 @@ impl Worker {
             ran.push((job, own));
         }
         if failure.is_none() {
+            crash::point("commit.ran");
             failure = self.execute("COMMIT").err().map(SqliteError::from);
+            crash::point("commit.committed");
         }
         match failure {
             None => Ok(()),

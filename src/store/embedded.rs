@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::crash;
 use crate::domain::{Mint, Published};
 use crate::ports::{Clock, CommitError, EventBus, Pending, Rule, Store, StoreError, View};
 use crate::sqlite::{Database, Job, SqliteError, Verdict};
@@ -174,6 +175,7 @@ impl Job for Commit {
         let result = match (outcome, step) {
             (Ok(_), Step::Ready(outcome)) => {
                 shared.show(*outcome);
+                crash::point("commit.published");
                 Ok(())
             }
             (Ok(_), Step::Refused(error)) => Err(error),
@@ -198,6 +200,7 @@ impl Shared {
         self.committed.store(Arc::new(model));
         past.iter().for_each(|histories| self.cache.forget(histories));
         grown.iter().for_each(|histories| self.cache.used(histories));
+        crash::point("commit.shown");
         if events.is_empty() {
             return;
         }

@@ -22,6 +22,7 @@ use super::{
     spec::{BoxFuture, ChildSpec, ExitReport},
     status::{ChildStatus, ExitRecord, Facts, Health, Transition},
 };
+use crate::crash;
 use crate::shutdown::TaskGroup;
 
 /// Longest sleep before the clock that counts suspended time is asked again: tokio's own timer does not
@@ -184,6 +185,7 @@ impl Driver {
                 let pid = process.pid();
                 self.output_from = output_from;
                 self.watch(run, process, spawned);
+                crash::point("spawn.watched");
                 self.tell(Event::Launched { run, pid });
             }
             Done::LockHeld { run } => self.tell(Event::LockHeld { run }),
@@ -306,6 +308,7 @@ impl Driver {
                 if let (Some(process), Some(spawned)) = (self.adoptee.take(), self.spawned.clone()) {
                     self.output_from = self.output.mark();
                     self.watch(run, process, spawned);
+                    crash::point("adopt.taken");
                 }
             }
             Action::Probe { g, after } => {

@@ -8,6 +8,7 @@ use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt, sync::Arc, time::Dura
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
+use crate::crash;
 use crate::process::identity::{self, Identity, Life};
 
 use super::{
@@ -80,6 +81,7 @@ pub(super) async fn launch(
             };
         }
     };
+    crash::point("spawn.locked");
     let invocation = match spec.program.prepare(repair).await {
         Ok(invocation) => invocation,
         Err(fault) => return Done::LaunchFailed { run, fault },
@@ -99,6 +101,7 @@ pub(super) async fn launch(
             record
                 .write(&spec.state_dir, false)
                 .map_err(|err| state_fault("record_failed", &spec, &err))?;
+            crash::point("spawn.intended");
             let opened = output.open();
             let file = opened.map_err(|err| state_fault("output_failed", &spec, &err))?;
             let output_from = output.mark();
@@ -109,7 +112,9 @@ pub(super) async fn launch(
                 oom_score_adj,
             };
             let pid = spawn::spawn(&invocation, &gifts).map_err(|err| spec.program.classify_spawn(&err))?;
+            crash::point("spawn.forked");
             let (identity, spawned) = identify(pid, spawned, &spec, record);
+            crash::point("spawn.recorded");
             Ok((identity, spawned, output_from))
         }
     };
@@ -265,6 +270,7 @@ async fn holder(spec: &ChildSpec, record: Option<Spawned>) -> Holder {
     let Some(spawned) = record else {
         return nobody(Found::Unverified);
     };
+    crash::point("adopt.found");
     let Some(identity) = verified(spec, &spawned).await else {
         return nobody(Found::Unverified);
     };
@@ -272,6 +278,7 @@ async fn holder(spec: &ChildSpec, record: Option<Spawned>) -> Holder {
     let Ok(Some(process)) = Process::adopted(identity.clone()) else {
         return nobody(Found::Unverified);
     };
+    crash::point("adopt.verified");
     let (found, facts) = if spawned.fingerprint == spec.program.fingerprint() {
         fitness(spec, &process).await
     } else {

@@ -1,6 +1,7 @@
 //! The real `maestrod`: started with directories and a port of its own, ended with the test.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
@@ -82,7 +83,7 @@ impl Setup {
     }
 
     /// The environment of a program that belongs to this place: `maestrod`, `maestroctl`.
-    pub fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -96,6 +97,15 @@ impl Setup {
             .current_dir(self.place.root())
             .stdin(Stdio::null());
         command
+    }
+}
+
+/// Our program of this name: the one that was built with the test, or the one in `MAESTRO_TEST_BINARIES`, so that a long
+/// run is not disturbed by the next build, and a release can be tried.
+pub fn program(name: &str, built: &str) -> PathBuf {
+    match std::env::var_os("MAESTRO_TEST_BINARIES") {
+        Some(dir) => PathBuf::from(dir).join(name),
+        None => built.into(),
     }
 }
 
@@ -117,7 +127,7 @@ impl Daemon {
 
     /// Leaves `server-url` as it is: another daemon may be living in this place.
     fn spawn_beside(setup: Setup) -> Self {
-        let mut command = setup.command(env!("CARGO_BIN_EXE_maestrod"));
+        let mut command = setup.command(program("maestrod", env!("CARGO_BIN_EXE_maestrod")));
         command.arg("run");
         if let Some(toml) = &setup.config {
             command
@@ -241,7 +251,9 @@ impl Daemon {
 
     /// Runs `maestroctl` against this daemon to its end.
     pub async fn ctl(&self, args: &[&str]) -> std::process::Output {
-        let mut command = self.setup.command(env!("CARGO_BIN_EXE_maestroctl"));
+        let mut command = self
+            .setup
+            .command(program("maestroctl", env!("CARGO_BIN_EXE_maestroctl")));
         command.args(args);
         tokio::task::spawn_blocking(move || command.output().expect("maestroctl runs"))
             .await
@@ -265,6 +277,11 @@ impl Daemon {
     pub async fn kill(&mut self) {
         self.child.kill().expect("the daemon can be killed");
         self.wait_for_end().await;
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the daemon is ours")
     }
 
     pub async fn wait_for_end(&mut self) -> ExitStatus {

@@ -16,7 +16,9 @@
     reason = "every test binary that includes this module uses its own part of it"
 )]
 
+pub mod caller;
 pub mod daemon;
+pub mod dice;
 pub mod http;
 pub mod place;
 pub mod push_service;
@@ -24,7 +26,9 @@ pub mod redis;
 pub mod socket;
 pub mod tunnel;
 
+pub use caller::{Caller, Reply};
 pub use daemon::{Daemon, Setup};
+pub use dice::Dice;
 pub use http::{Answer, Ask};
 pub use place::Place;
 pub use push_service::PushService;

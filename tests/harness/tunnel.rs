@@ -267,7 +267,7 @@ async fn visit(mut visitor: TcpStream, address: String, connector: PathBuf, stra
 }
 
 /// The stand-in, as the build of the tests left it; built now if that was a build of single tests.
-fn fake_cloudflared() -> &'static Path {
+pub fn fake_cloudflared() -> &'static Path {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     FOUND.get_or_init(|| {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake_cloudflared");

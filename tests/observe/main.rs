@@ -6,7 +6,12 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod docs;
+#[allow(dead_code)] // its `main`
+mod example;
 mod metrics;
+mod openapi;
+mod watch;
 
 use std::path::{Path, PathBuf};
 

@@ -192,6 +192,10 @@ async fn it_reads_a_conversation_with_its_texts_and_who_can_be_started() {
     });
     assert_eq!(phone.request("mail:send", reply).await["success"], true);
     let thread = phone.request("mail:thread", json!({"id": first["id"]})).await;
+    // A phone that knows nothing yet sees both sides of it, whoever of the people wrote.
+    let mut other = Client::connected(&scene.hub, "/mobile", json!({"projects": "all"})).await;
+    let state = other.request("state:sync", json!({})).await;
+    assert_eq!(state["mail"].as_array().map(Vec::len), Some(2), "{state}");
     let texts: Vec<_> = thread["mails"]
         .as_array()
         .expect("mails")

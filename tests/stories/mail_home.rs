@@ -159,6 +159,18 @@ async fn a_move_that_is_killed_and_turned_round_at_any_moment_ends_with_every_ma
 }
 
 #[tokio::test]
+async fn a_redis_that_outlived_its_hub_is_ended_by_the_next_one_if_it_is_not_to_run_any_more() {
+    let setup = Setup::new();
+    let with_redis = managed(&setup).config("[redis]\nmode = \"managed\"\n[mail]\nbackend = \"embedded\"\n");
+    let mut hub = with_redis.start().await;
+    eventually("redis runs", || async { redis_runs(&hub).then_some(()) }).await;
+    hub.kill().await;
+    assert!(redis_runs(&hub), "it outlives the hub");
+    let hub = setup.start().await;
+    eventually("redis has ended", || async { (!redis_runs(&hub)).then_some(()) }).await;
+}
+
+#[tokio::test]
 async fn mail_that_cannot_be_brought_is_named_with_a_remedy_and_comes_once_it_can() {
     let setup = Setup::new();
     let mut hub = managed(&setup).start().await;

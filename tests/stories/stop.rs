@@ -77,6 +77,42 @@ async fn sockets_are_told_why_and_long_polls_answered_with_nothing() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_there_is_told_to_the_last() {
+    let mut daemon = Setup::new().start().await;
+    let project = daemon
+        .post("/api/projects", json!({"name": "P"}))
+        .await
+        .expect(201);
+    let wish = json!({"projectId": project["id"], "taskIds": [], "status": "working"});
+    let session = daemon.post("/api/sessions", wish).await.expect(201);
+    let path = format!("/api/sessions/{}", session["id"].as_str().expect("an id"));
+    let question = json!({"type": "needs_input", "message": "Which?"});
+    let asked = daemon
+        .post(&format!("{path}/timeline"), question)
+        .await
+        .expect(200);
+    let request = asked["needsInput"]["requestId"].as_str().expect("a name");
+    let answer = json!({"requestId": request, "text": "the left"});
+    daemon
+        .post(&format!("{path}/reply-input"), answer)
+        .await
+        .expect(200);
+
+    let half = Half::begin(&daemon).await;
+    daemon.signal(Signal::SIGTERM);
+    logged(&daemon, "say so").await;
+    for _ in 0..20 {
+        let told = daemon
+            .get(&format!("{path}/input?requestId={request}&timeout=0"))
+            .await
+            .expect(200);
+        assert_eq!(told["state"], "answered", "{told}");
+    }
+    half.finish().await;
+    assert_eq!(daemon.wait_for_end().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn what_was_begun_is_finished_and_what_is_new_is_sent_away_for_a_while() {
     let mut daemon = Setup::new().start().await;
     let half = Half::begin(&daemon).await;

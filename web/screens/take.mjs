@@ -60,6 +60,41 @@ async function go(page, hash, ready) {
   await seen(ready);
 }
 
+/** In the page: says that this browser has a subscription, which a browser without a push service cannot have. */
+async function subscribe(method) {
+  const half = await new Promise((resolve, reject) => {
+    const opening = indexedDB.open("maestro", 1);
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const asked = opening.result.transaction("device").objectStore("device").get("token");
+      asked.onsuccess = () => resolve(asked.result);
+    };
+  });
+  const keys = await crypto.subtle.generateKey({ name: "ECDH", namedCurve: "P-256" }, true, ["deriveBits"]);
+  const text = (bytes) =>
+    btoa(String.fromCharCode(...new Uint8Array(bytes)))
+      .replaceAll("+", "-")
+      .replaceAll("/", "_")
+      .replaceAll("=", "");
+  const body = {
+    subscription: {
+      endpoint: "https://fcm.googleapis.com/fcm/send/scene",
+      keys: {
+        p256dh: text(await crypto.subtle.exportKey("raw", keys.publicKey)),
+        auth: text(crypto.getRandomValues(new Uint8Array(16))),
+      },
+    },
+    privacy: "names",
+    kinds: { needsInput: true, failed: true, finished: false, mail: true, devices: true },
+  };
+  const answer = await fetch("/api/devices/me/push", {
+    method,
+    headers: { "x-maestro-device": half, "content-type": "application/json" },
+    ...(method === "PUT" ? { body: JSON.stringify(body) } : {}),
+  });
+  if (!answer.ok) throw new Error(`${method}: ${answer.status} ${await answer.text()}`);
+}
+
 try {
   const stranger = await open(PHONE);
   await stranger.goto(`${stage.url}/pair/${stage.code()}`);
@@ -131,6 +166,16 @@ try {
   await shot(phone, "settings");
   await go(dark, "#/settings", dark.getByText("Pixel of Ben"));
   await shot(dark, "settings-dark");
+
+  await phone.getByRole("button", { name: "Turn on notifications" }).scrollIntoViewIfNeeded();
+  await shot(phone, "notifications-off");
+  await phone.evaluate(subscribe, "PUT");
+  await go(phone, "#/tasks", phone.getByText("Upgrade the payment library"));
+  await go(phone, "#/settings", phone.getByText("On the lock screen they say"));
+  await phone.getByRole("button", { name: "Send a test" }).scrollIntoViewIfNeeded();
+  await shot(phone, "notifications");
+  // Nothing is to be sent to a service that is not there.
+  await phone.evaluate(subscribe, "DELETE");
 
   const viewer = await paired(PHONE, "light", "Tablet in the hall", "view");
   await go(viewer, `#/session/${it.landing.id}`, viewer.getByText("This phone may look, not answer."));

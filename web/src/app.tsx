@@ -19,9 +19,6 @@ export function App() {
   const waiting = sessions.value.filter((session) => stateOf(session) === "asks").length;
   useEffect(() => {
     document.title = waiting > 0 ? `(${waiting}) maestro` : "maestro";
-    // The icon says it too, where there is one.
-    const badge = waiting > 0 ? navigator.setAppBadge?.(waiting) : navigator.clearAppBadge?.();
-    badge?.catch(() => undefined);
   }, [waiting]);
   // Whoever uses a screen reader is told that another screen is there.
   const place = `${at.screen}/${"id" in at ? at.id : ""}`;

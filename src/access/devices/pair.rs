@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use crate::access::{
     Action, AuditError, Code, CodeId, Entry, Fate, Origin, Pass, Refused, book::Row, credential::Halves,
 };
+use crate::crash;
 use crate::domain::{Caller, Device, Millis, Mint, for_terminal};
 
 use super::{DeviceChange, Devices, Kept, MOST};
@@ -243,6 +244,7 @@ impl Devices {
         who: Introduction,
         now: Millis,
     ) -> Result<Paired, Refused> {
+        crash::point("pair.taken");
         let _turn = self.shared.turn.lock().await;
         let outcome = match &self.shared.kept {
             Some(kept) => self.write_in(kept, id, pass, &who, now).await,
@@ -294,6 +296,7 @@ impl Devices {
         // Before the device is one: there is never one that the audit does not know.
         let audited = kept.audit.record(entry.clone()).await;
         audited.map_err(|error| unwritten(error.to_string()))?;
+        crash::point("pair.audited");
         let row = Row {
             prints: halves.prints(),
             device,
@@ -304,6 +307,7 @@ impl Devices {
             let _tried = kept.audit.record(failed.refused("unwritten")).await;
             return Err(unwritten(error.to_string()));
         }
+        crash::point("pair.stored");
         let device = Arc::new(row.device.clone());
         info!(device = %device.id, name = device.name, scopes = %device.scopes, "a device was paired");
         {
@@ -312,6 +316,7 @@ impl Devices {
             state.codes.settle(id, device.id.clone());
         }
         let _nobody_listens = self.shared.changes.send(DeviceChange::Paired(device.clone()));
+        crash::point("pair.known");
         Ok(Paired {
             device,
             cookie: halves.cookie,

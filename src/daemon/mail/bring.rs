@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 
 use crate::config::Config;
+use crate::crash;
 use crate::mail::{Elsewhere, EmbeddedMailbox, Home, Place, StreamMailbox};
 use crate::ports::{Clock, MailError, Store};
 use crate::redis_link::{RedisLink, Settings};
@@ -31,6 +32,14 @@ pub(super) fn name(place: &Elsewhere) -> String {
     match place {
         Elsewhere::Ours { state_dir, .. } => format!("the redis in {state_dir}"),
         Elsewhere::Theirs { address, .. } => format!("the redis at {address}"),
+    }
+}
+
+fn mail_failed(place: &Elsewhere, error: &MailError) -> Stuck {
+    Stuck {
+        place: name(place),
+        why: error.to_string(),
+        remedy: "it is tried again every half minute".into(),
     }
 }
 
@@ -82,11 +91,10 @@ impl Bringer {
     pub async fn bring(&self, place: &Elsewhere, patience: Duration) -> Result<usize, Stuck> {
         let mut reached = self.reach(place).await?;
         let moved = match reached.link.until_up(patience).await {
-            Some(_) => self.take(place, &reached.link).await.map_err(|error| Stuck {
-                place: name(place),
-                why: error.to_string(),
-                remedy: "it is tried again every half minute".into(),
-            }),
+            Some(_) => self
+                .take(&reached.link, place.prefix())
+                .await
+                .map_err(|error| mail_failed(place, &error)),
             None => Err(Stuck {
                 place: name(place),
                 why: format!("it {}", reached.link.state().trouble()),
@@ -96,20 +104,34 @@ impl Bringer {
         if let Some(helper) = reached.helper.take() {
             helper.shutdown(ENDING).await;
         }
-        moved
+        let moved = moved?;
+        // Last: who is killed before that looks there again, and ends the helper that outlived him.
+        let struck = self.embedded.strike(place.clone()).await;
+        struck.map_err(|error| mail_failed(place, &error))?;
+        crash::point("carry.struck");
+        Ok(moved)
     }
 
-    async fn take(&self, place: &Elsewhere, link: &RedisLink) -> Result<usize, MailError> {
+    /// Ends a redis of ours that is not to run any more and outlived a daemon, if no mail has to be brought from it.
+    pub async fn end_orphan(&self, places: &[Elsewhere]) {
+        let needed = |place: &Elsewhere| matches!(place, Elsewhere::Ours { .. });
+        if !self.managed && !places.iter().any(needed) {
+            redis::end_orphan(&self.config, &self.owner, &self.children, ENDING).await;
+        }
+    }
+
+    async fn take(&self, link: &RedisLink, prefix: &str) -> Result<usize, MailError> {
         let hub = self.embedded.name().await?;
-        let mut streams = StreamMailbox::new(link.clone(), place.prefix(), self.clock.clone());
+        let mut streams = StreamMailbox::new(link.clone(), prefix, self.clock.clone());
         if streams.is_shared(&hub).await? {
             // Others stay: their mail stays with them.
             let store = self.store.clone();
             streams = streams.of_projects(move |project| store.view().project(project).is_some());
         }
         let moved = self.home.take_in(&streams).await?;
+        crash::point("carry.home");
         streams.move_out(&hub).await?;
-        self.embedded.strike(place.clone()).await?;
+        crash::point("carry.moved-out");
         Ok(moved)
     }
 

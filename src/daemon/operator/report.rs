@@ -13,7 +13,7 @@ use crate::domain::Verdict;
 use crate::ports::Clock;
 use crate::supervisor::{self, ChildStatus};
 
-use super::{Child, Inner, redis_part, way_in};
+use super::{Child, Inner, glance::Glance, redis_part, way_in};
 
 impl Inner {
     pub(super) fn status(&self) -> Status {
@@ -46,6 +46,33 @@ impl Inner {
             claims: self.claims(),
             places: self.places(),
         }
+    }
+
+    /// Cheap enough for every few seconds.
+    pub(super) fn glance(&self) -> String {
+        let at = crate::clock::SystemClock.now().0;
+        let mut parts: Vec<_> = self.children.iter().map(child_part).collect();
+        redis_part::complete(&mut parts, &self.fixed.redis, self.fixed.link.as_ref(), at);
+        if let Some(trouble) = self.stock.store.database().trouble() {
+            parts.insert(
+                0,
+                Component {
+                    name: "store".into(),
+                    state: State::Degraded,
+                    reason: Some(trouble.to_string()),
+                    ..Component::default()
+                },
+            );
+        }
+        parts.push(way_in::component(&self.tunnel.seen()));
+        let bad_config = self.bad_config.load();
+        Glance {
+            ready: self.hub.readiness().is_complete(),
+            parts: &parts,
+            agents: self.agent_counts(),
+            bad_config: bad_config.as_deref().map(String::as_str),
+        }
+        .line()
     }
 
     fn daemon(&self) -> Daemon {

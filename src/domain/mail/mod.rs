@@ -15,13 +15,14 @@ pub use recipients::{head_count, recipients};
 pub use sender::{Sender, SenderDevice, SenderKind};
 pub use wish::{Letter, MailScope, NewMail};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{MailId, Maybe, Millis, ProjectId, SessionId};
 
 /// A mail as the contract shows it (API.md section 3).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Mail {
     /// Its name among all mails.
@@ -73,7 +74,7 @@ pub fn arrange_inbox(mails: &mut [Mail]) {
 }
 
 /// The six kinds of mail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MailType {
     /// Work handed out.
@@ -91,7 +92,7 @@ pub enum MailType {
 }
 
 /// How urgent a mail is. The order is the inbox's order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MailPriority {
     /// First of all.

@@ -1,5 +1,6 @@
 //! Who sent a mail or a prompt, as far as it is proved. Set by the hub from the credential; nobody says it of himself.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -13,7 +14,7 @@ use super::{
 };
 
 /// Who sent it. Its absence means that nothing was proved: the sender is who the text says it is, unverified.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Sender {
     /// What it is.
@@ -26,7 +27,7 @@ pub struct Sender {
 }
 
 /// What can send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SenderKind {
     /// The agent of the session that is named as the sender.
@@ -36,7 +37,7 @@ pub enum SenderKind {
 }
 
 /// The device a person used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SenderDevice {
     /// Which one.
     pub id: DeviceId,

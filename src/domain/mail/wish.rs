@@ -1,5 +1,6 @@
 //! What somebody wants to send, and what is true once it is sent.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -56,7 +57,7 @@ pub struct Letter {
 }
 
 /// A group of recipients named by its place, not by its sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MailScope {
     /// Everybody in the project.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -10,7 +11,7 @@ use crate::domain::{Change, Event, Loss, Maybe, Millis, Mint, Task};
 use super::{Ending, NewEntry, Session};
 
 /// Why the hub itself failed a session, with what is needed to take that back. Gone as soon as anybody sets a status.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
     /// `agent_disconnected`.

@@ -1,6 +1,7 @@
 //! When a session waits for a person. Clients say so as they always did; the hub gives each question a name, so that an
 //! answer can say which one it answers (PHONE 3.4).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -12,7 +13,7 @@ use super::{Answer, Answerer, Ending, Session, SessionHead};
 const OURS: [&str; 3] = ["requestId", "answeredBy", "answeredAt"];
 
 /// What a client says of the question it waits on: `needsInput` of a request.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 pub struct Question {
     /// True while it waits.
     #[serde(default)]
@@ -29,7 +30,7 @@ pub struct Question {
 }
 
 /// Whether and why a session waits for a person: what a client said, unknown fields included, and what the hub added.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NeedsInput {
     /// True while it waits. A session that ended keeps what it was: see [`SessionHead::is_waiting`].

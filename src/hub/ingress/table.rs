@@ -74,6 +74,7 @@ pub static TABLE: &[Rule] = &[
     // for this machine alone
     (GET,    "/ready",                       Never),
     (GET,    "/ws-status",                   Never),
+    (GET,    "/api/openapi.json",            Never),
     (POST,   "/api/projects",                Never),
     (PUT,    "/api/projects/{id}",           Never),
     (DELETE, "/api/projects/{id}",           Never),

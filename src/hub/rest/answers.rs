@@ -3,20 +3,25 @@
 
 use std::time::Duration;
 
-use axum::{Extension, extract::State, http::HeaderMap};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::domain::{Caller, InputAnswer, InputState, RequestId, SessionKind};
+use crate::domain::{Answerer, Caller, How, InputAnswer, InputState, Millis, RequestId, SessionKind};
 
 use super::super::{
     Hub,
     body::{Body, One, falsy},
+    describe::{does, get, id, number, post},
     error::RouteError,
     query::{Param, Params},
     reply::{self, Answer, Wanted},
-    routes::{Routes, get, post},
+    routes::Routes,
 };
 use super::mail::idempotency_key;
 
@@ -27,11 +32,42 @@ const MOST_PATIENCE_MS: u64 = 120_000;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/sessions/{id}/input", get(wait))
-        .route("/api/sessions/{id}/reply-input", post(reply_input))
+        .route(
+            "/api/sessions/{id}/input",
+            get(
+                wait,
+                does("Waits for a person's answer")
+                    .query("requestId", "To this question", id())
+                    .query(
+                        "timeout",
+                        "How long, in milliseconds; 0 only looks",
+                        number(0, MOST_PATIENCE_MS.cast_signed()),
+                    )
+                    .ok::<Input>(),
+            ),
+        )
+        .route(
+            "/api/sessions/{id}/reply-input",
+            post(
+                reply_input,
+                does("Answers a session's question; the first answer counts")
+                    .body::<Reply>()
+                    .repeatable()
+                    .ok::<Replied>()
+                    .may(StatusCode::FORBIDDEN, "This agent may not answer")
+                    .may(
+                        StatusCode::CONFLICT,
+                        "It was answered by somebody else, or is not asked any more",
+                    )
+                    .may(
+                        StatusCode::UNPROCESSABLE_ENTITY,
+                        "The key was used for something else",
+                    ),
+            ),
+        )
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct Reply {
     #[serde(deserialize_with = "falsy")]
@@ -40,6 +76,16 @@ struct Reply {
     text: Option<String>,
     #[serde(deserialize_with = "falsy")]
     choice: Option<String>,
+}
+
+/// The answer counts.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Replied {
+    success: bool,
+    request_id: RequestId,
+    how: How,
+    at: Millis,
 }
 
 async fn reply_input(
@@ -58,20 +104,24 @@ async fn reply_input(
         key: idempotency_key(&headers)?,
     };
     let answered = app.answer_input(&caller, answer).await?;
-    Ok(wanted.ok(&json!({
-        "success": true, "requestId": answered.request, "how": answered.how, "at": answered.at,
-    })))
+    Ok(wanted.ok(&Replied {
+        success: true,
+        request_id: answered.request,
+        how: answered.how,
+        at: answered.at,
+    }))
 }
 
 async fn wait(State(hub): State<Hub>, One(session): One<SessionKind>, query: Params) -> Answer {
     let request = query.text("requestId").map(request_id).transpose()?;
     let patience = patience(query.get("timeout"))?;
     let state = tokio::select! {
+        biased; // what was answered is told even now
         state = hub.app().wait_for_input(&session, request.as_ref(), patience) => state?,
         // As if the time were up: the agent asks again, and finds the next hub.
         () = hub.stopping().cancelled() => InputState::Waiting(request),
     };
-    Ok(reply::ok(&told(state)))
+    Ok(reply::ok(&Input::from(state)))
 }
 
 fn request_id(text: &str) -> Result<RequestId, RouteError> {
@@ -93,15 +143,44 @@ fn patience(given: Param<'_>) -> Result<Duration, RouteError> {
     millis.map(Duration::from_millis).ok_or_else(wrong)
 }
 
-fn told(state: InputState) -> Value {
-    match state {
-        InputState::Answered(answer) => json!({
-            "state": "answered", "requestId": answer.request_id, "text": answer.text, "choice": answer.choice,
-            "answeredBy": answer.answered_by, "answeredAt": answer.answered_at,
-        }),
-        InputState::Waiting(request) => json!({"state": "waiting", "requestId": request}),
-        InputState::Over { current, by, at } => {
-            json!({"state": "over", "requestId": current, "answeredBy": by, "answeredAt": at})
+/// How a question stands.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "lowercase", rename_all_fields = "camelCase")]
+enum Input {
+    /// It was answered.
+    Answered {
+        request_id: RequestId,
+        text: String,
+        choice: Option<String>,
+        answered_by: Answerer,
+        answered_at: Millis,
+    },
+    /// Nobody has answered yet.
+    Waiting { request_id: Option<RequestId> },
+    /// No answer will come: another question is open, or somebody went on at the terminal.
+    Over {
+        request_id: Option<RequestId>,
+        answered_by: Option<Answerer>,
+        answered_at: Option<Millis>,
+    },
+}
+
+impl From<InputState> for Input {
+    fn from(state: InputState) -> Self {
+        match state {
+            InputState::Answered(answer) => Self::Answered {
+                request_id: answer.request_id,
+                text: answer.text,
+                choice: answer.choice,
+                answered_by: answer.answered_by,
+                answered_at: answer.answered_at,
+            },
+            InputState::Waiting(request_id) => Self::Waiting { request_id },
+            InputState::Over { current, by, at } => Self::Over {
+                request_id: current,
+                answered_by: by,
+                answered_at: at,
+            },
         }
     }
 }

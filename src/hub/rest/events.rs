@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -11,10 +12,11 @@ use crate::domain::{Event, Millis, Published};
 
 use super::super::{
     Hub,
+    describe::{does, get, number, text},
     error::RouteError,
     query::{Filter, Param, Params},
     reply::{self, Answer},
-    routes::{Routes, get},
+    routes::Routes,
 };
 
 /// Events in one answer, unless asked for fewer.
@@ -23,10 +25,26 @@ const MOST: usize = 1000;
 const BYTES: usize = 8 << 20;
 
 pub(super) fn routes() -> Routes {
-    Routes::new().route("/api/events", get(list))
+    let says = does("The events after number `since`, or where to begin")
+        .query(
+            "epoch",
+            "The epoch that `since` is of; this hub's if left out",
+            text(),
+        )
+        .query(
+            "since",
+            "The number of the last event that is known",
+            number(0, i64::MAX),
+        )
+        .query("projectId", "Only of this project, and of none", text())
+        .query("limit", "At most so many", number(0, MOST as i64))
+        .ok::<Told<'_>>();
+    Routes::new().route("/api/events", get(list, says))
 }
 
-#[derive(Serialize)]
+/// What was missed, or the word to begin anew.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Events")]
 struct Told<'a> {
     epoch: &'a str,
     seq: u64,
@@ -37,7 +55,9 @@ struct Told<'a> {
     more: bool,
 }
 
-#[derive(Serialize)]
+/// One event.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
 struct Line {
     seq: u64,
     event: String,
@@ -45,7 +65,8 @@ struct Line {
     timestamp: Millis,
 }
 
-#[derive(Serialize)]
+/// Why everything is to be read anew.
+#[derive(Serialize, JsonSchema)]
 struct Reset {
     reason: String,
 }
@@ -53,8 +74,8 @@ struct Reset {
 async fn list(State(hub): State<Hub>, query: Params) -> Answer {
     let replay = hub.bus().replay();
     let (epoch, newest) = replay.now();
-    let since = number(&query, "since", u64::MAX)?;
-    let limit = number(&query, "limit", MOST as u64)?;
+    let since = asked_number(&query, "since", u64::MAX)?;
+    let limit = asked_number(&query, "limit", MOST as u64)?;
     let project = query.filter("projectId");
     let known = match query.get("epoch") {
         Param::One(known) if !known.is_empty() => known.to_owned(),
@@ -117,7 +138,7 @@ fn line(event: &Arc<Published>) -> Result<Line, RouteError> {
     })
 }
 
-fn number(query: &Params, key: &str, most: u64) -> Result<Option<u64>, RouteError> {
+fn asked_number(query: &Params, key: &str, most: u64) -> Result<Option<u64>, RouteError> {
     let wrong = || RouteError::check(format!("{key} must be a whole number, at most {most}"));
     match query.get(key) {
         Param::Absent | Param::One("") => Ok(None),

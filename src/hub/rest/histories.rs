@@ -1,30 +1,67 @@
 //! `/api/sessions/:id/{events,timeline,docs,prompt}`: what sessions tell and are told (API.md section 7).
 
 use axum::{Extension, extract::State, http::StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::app::{App, AppError};
-use crate::domain::{Caller, Maybe, NewDoc, NewEntry, Prompt, PromptMode, Refusal, SessionKind};
+use crate::domain::{Caller, Maybe, NewDoc, NewEntry, Prompt, PromptMode, Refusal, Session, SessionKind};
 
 use super::super::{
     body::{Body, One, falsy},
+    describe::{does, get, post},
     error::RouteError,
     reply::{self, Answer, Wanted},
-    routes::{Routes, get, post},
+    routes::Routes,
 };
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/sessions/{id}/events", post(add_event))
-        .route("/api/sessions/{id}/timeline", post(add_entry))
-        .route("/api/sessions/{id}/docs", get(docs).post(add_doc))
-        .route("/api/sessions/{id}/prompt", post(prompt))
+        .route(
+            "/api/sessions/{id}/events",
+            post(
+                add_event,
+                does("Adds what a hook of the agent reports")
+                    .body::<Event>()
+                    .ok::<Session>(),
+            ),
+        )
+        .route(
+            "/api/sessions/{id}/timeline",
+            post(
+                add_entry,
+                does("Adds an entry to the timeline. Of type `needs_input` it asks a question")
+                    .body::<Entry>()
+                    .ok::<Session>(),
+            ),
+        )
+        .route(
+            "/api/sessions/{id}/docs",
+            get(
+                docs,
+                does("A session's documents").ok::<Vec<Map<String, Value>>>(),
+            )
+            .post(add_doc, does("Adds a document").body::<Doc>().ok::<Session>()),
+        )
+        .route(
+            "/api/sessions/{id}/prompt",
+            post(
+                prompt,
+                does("Types a text into a session's terminal")
+                    .body::<Text>()
+                    .ok::<Done>()
+                    .may(StatusCode::FORBIDDEN, "This agent is not who it says")
+                    .may(StatusCode::CONFLICT, "The session is not active"),
+            ),
+        )
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("required" = ["type"]))]
 struct Event {
+    #[schemars(required)]
     #[serde(rename = "type", deserialize_with = "falsy")]
     kind: Option<String>,
     data: Maybe<Value>,
@@ -40,11 +77,13 @@ async fn add_event(
     Ok(wanted.ok(&app.add_event(id, kind, body.data).await?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["message"]))]
 struct Entry {
     #[serde(rename = "type", deserialize_with = "falsy")]
     kind: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     message: Option<String>,
     task_id: Maybe<String>,
@@ -68,11 +107,14 @@ async fn add_entry(
     Ok(wanted.ok(&app.add_entry(id, entry).await?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["title", "filePath"]))]
 struct Doc {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     title: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     file_path: Option<String>,
     content: Maybe<String>,
@@ -102,13 +144,21 @@ async fn docs(State(app): State<App>, One(id): One<SessionKind>) -> Answer {
     Ok(reply::bytes(StatusCode::OK, text))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["content"]))]
 struct Text {
+    #[schemars(with = "String")]
     content: Value,
     mode: Maybe<Value>,
     #[serde(deserialize_with = "falsy")]
     sender_session_id: Option<String>,
+}
+
+/// It was done.
+#[derive(Serialize, JsonSchema)]
+struct Done {
+    success: bool,
 }
 
 /// Refusals of this route are form D.
@@ -148,7 +198,7 @@ async fn prompt(
         sender: None,
     };
     match app.prompt(&caller, id, prompt).await {
-        Ok(()) => Ok(wanted.ok(&json!({"success": true}))),
+        Ok(()) => Ok(wanted.ok(&Done { success: true })),
         Err(AppError::Refused(Refusal::Conflict(text))) => Err(refused(StatusCode::CONFLICT, &text)),
         Err(error) => Err(error.into()),
     }

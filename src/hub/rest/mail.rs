@@ -1,27 +1,138 @@
 //! `/api/mail` (API.md section 10): the only routes that validate strictly.
 
-use axum::{Extension, extract::State, http::HeaderMap};
-use serde_json::json;
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use schemars::{JsonSchema, Schema};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use crate::app::App;
-use crate::domain::{Caller, InboxQuery, NewMail, Refusal, SendKey, WaitQuery, mail_path_id};
+use crate::domain::{
+    Caller, InboxQuery, Mail, MailId, MailPriority, MailScope, MailType, MemberId, NewMail, ProjectId,
+    Refusal, SendKey, SessionId, WaitQuery, mail_path_id,
+};
 
 use super::super::{
     Hub,
     body::{AnyBody, Texts},
+    describe::{does, get, id, number, post, shape_of},
     error::RouteError,
     query::Params,
     reply::{self, Answer, Wanted},
-    routes::{Routes, get, post},
+    routes::Routes,
 };
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/mail", post(send))
-        .route("/api/mail/inbox/{id}", get(inbox))
-        .route("/api/mail/wait/{id}", get(wait))
-        .route("/api/mail/thread/{id}", get(thread))
-        .route("/api/mail/{id}", get(show).delete(remove))
+        .route(
+            "/api/mail",
+            post(
+                send,
+                does("Sends mail, to each recipient one; with several the answer is a list")
+                    .body::<Sent>()
+                    .repeatable()
+                    .created::<OneOrMore>()
+                    .may(StatusCode::FORBIDDEN, "This agent is not who it says")
+                    .may(StatusCode::NOT_FOUND, "Nobody is active under that team member")
+                    .may(
+                        StatusCode::UNPROCESSABLE_ENTITY,
+                        "The key was used for something else",
+                    ),
+            ),
+        )
+        .route(
+            "/api/mail/inbox/{id}",
+            get(
+                inbox,
+                does("Mail for a session: most urgent first, then as sent")
+                    .query("projectId", "Of this project; none without it", id())
+                    .query("type", "Only of this type", shape_of::<MailType>())
+                    .query(
+                        "since",
+                        "Only after this instant, in milliseconds since the epoch",
+                        instant(),
+                    )
+                    .ok::<Vec<Mail>>(),
+            ),
+        )
+        .route(
+            "/api/mail/wait/{id}",
+            get(
+                wait,
+                does("Waits for mail for a session; an empty list if none came")
+                    .query("projectId", "Of this project; none comes without it", id())
+                    .query("timeout", "How long, in milliseconds", number(1000, 120_000))
+                    .query(
+                        "since",
+                        "What was sent after this instant is an answer already",
+                        instant(),
+                    )
+                    .ok::<Vec<Mail>>(),
+            ),
+        )
+        .route(
+            "/api/mail/thread/{id}",
+            get(thread, does("A conversation, as it was sent").ok::<Vec<Mail>>()),
+        )
+        .route(
+            "/api/mail/{id}",
+            get(show, does("One mail").ok::<Mail>()).delete(remove, does("Deletes a mail").ok::<Deleted>()),
+        )
+}
+
+/// What `NewMail` reads: nothing else may be there.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(
+    dead_code,
+    reason = "only its shape is wanted: the form that reads it names every problem at once"
+)]
+struct Sent {
+    project_id: ProjectId,
+    from_session_id: SessionId,
+    #[serde(rename = "type")]
+    mail_type: MailType,
+    #[schemars(length(min = 1, max = 500))]
+    subject: String,
+    /// Absent and null differ: `scope` counts only if it is absent.
+    to_session_id: Option<SessionId>,
+    #[schemars(with = "MemberId")]
+    #[serde(default)]
+    to_team_member_id: Option<MemberId>,
+    reply_to_mail_id: Option<MailId>,
+    #[schemars(with = "Map<String, Value>")]
+    #[serde(default)]
+    body: Option<Map<String, Value>>,
+    #[schemars(with = "MailPriority")]
+    #[serde(default)]
+    priority: Option<MailPriority>,
+    #[schemars(with = "MailScope")]
+    #[serde(default)]
+    scope: Option<MailScope>,
+}
+
+/// The mail, or all of them if there are several recipients.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its shape is wanted")]
+enum OneOrMore {
+    One(Box<Mail>),
+    More(Vec<Mail>),
+}
+
+/// It is gone, for everybody.
+#[derive(Serialize, JsonSchema)]
+struct Deleted {
+    deleted: bool,
+    id: MailId,
+}
+
+/// Milliseconds since the epoch.
+fn instant() -> Schema {
+    number(0, (1 << 53) - 1)
 }
 
 async fn send(
@@ -74,7 +185,7 @@ async fn show(State(app): State<App>, Texts(id): Texts<String>) -> Answer {
 }
 
 async fn remove(State(app): State<App>, wanted: Wanted, Texts(id): Texts<String>) -> Answer {
-    let id = mail_path_id(&id)?;
+    let id: MailId = mail_path_id(&id)?;
     app.delete_mail(id.clone()).await?;
-    Ok(wanted.ok(&json!({"deleted": true, "id": id})))
+    Ok(wanted.ok(&Deleted { deleted: true, id }))
 }

@@ -2,28 +2,69 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::{extract::State, http::StatusCode};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::app::{App, AppError};
 use crate::domain::{Maybe, Member, MemberId, MemberKind, MemberStatus, MemberWish, NewMember, ProjectId};
 
 use super::super::{
     body::{Body, One, falsy},
+    describe::{Operation, does, get, id, post},
     error::RouteError,
     query::Params,
-    reply::{self, Answer, Wanted},
-    routes::{Routes, get, post},
+    reply::{self, Answer, Gone, Wanted},
+    routes::Routes,
 };
 
 pub(super) fn routes() -> Routes {
+    const DEFAULT: &str = "One of the five that nobody makes";
+    let of_project = |says: Operation| says.needs("projectId", "The project, which need not exist", id());
+    let move_to = |summary| does(summary).body::<Which>().ok::<Member>();
     Routes::new()
-        .route("/api/team-members", get(list).post(create))
-        .route("/api/team-members/{id}", get(show).patch(update).delete(remove))
-        .route("/api/team-members/{id}/archive", post(archive))
-        .route("/api/team-members/{id}/unarchive", post(unarchive))
-        .route("/api/team-members/{id}/reset", post(reset))
+        .route(
+            "/api/team-members",
+            get(
+                list,
+                of_project(does("The five defaults of a project, and its own members")).ok::<Vec<Member>>(),
+            )
+            .post(
+                create,
+                does("Makes a member").body::<Create>().created::<Member>(),
+            ),
+        )
+        .route(
+            "/api/team-members/{id}",
+            get(show, of_project(does("One member")).ok::<Member>())
+                .patch(update, does("Changes a member").body::<Update>().ok::<Member>())
+                .delete(
+                    remove,
+                    of_project(does("Deletes an archived member"))
+                        .ok::<Gone>()
+                        .may(StatusCode::FORBIDDEN, DEFAULT)
+                        .may(StatusCode::UNPROCESSABLE_ENTITY, "It is not archived"),
+                ),
+        )
+        .route(
+            "/api/team-members/{id}/archive",
+            post(
+                archive,
+                move_to("Puts a member away").may(StatusCode::FORBIDDEN, DEFAULT),
+            ),
+        )
+        .route(
+            "/api/team-members/{id}/unarchive",
+            post(
+                unarchive,
+                move_to("Takes a member back").may(StatusCode::FORBIDDEN, DEFAULT),
+            ),
+        )
+        .route(
+            "/api/team-members/{id}/reset",
+            post(reset, move_to("Makes a default member what it was")),
+        )
 }
 
 /// The project named in the query. It need not exist, but must have a name that can never become a path (quirk 16).
@@ -44,15 +85,20 @@ async fn show(State(app): State<App>, query: Params, One(id): One<MemberKind>) -
     Ok(reply::ok(&app.member(&asked_project(&query)?, &id)?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["projectId", "name", "role", "avatar"]))]
 struct Create {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     project_id: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     name: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     role: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     avatar: Option<String>,
     #[serde(deserialize_with = "falsy")]
@@ -96,9 +142,11 @@ async fn create(State(app): State<App>, wanted: Wanted, Body(body): Body<Create>
     Ok(wanted.created(&app.create_member(body.into()).await?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["projectId"]))]
 struct Update {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     project_id: Option<String>,
     name: Maybe<String>,
@@ -168,12 +216,14 @@ async fn update(
 
 async fn remove(State(app): State<App>, wanted: Wanted, query: Params, One(id): One<MemberKind>) -> Answer {
     app.delete_member(asked_project(&query)?, id.clone()).await?;
-    Ok(wanted.ok(&json!({"success": true, "id": id})))
+    Ok(wanted.ok(&Gone::of(&id)))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["projectId"]))]
 struct Which {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     project_id: Option<String>,
 }

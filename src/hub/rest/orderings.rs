@@ -1,21 +1,34 @@
 //! `/api/ordering` (API.md section 11). Errors are form F.
 
 use axum::{extract::State, http::StatusCode};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::app::App;
-use crate::domain::{OrderingKind, ProjectId};
+use crate::domain::{Ordering, OrderingKind, ProjectId};
 
 use super::super::{
     body::{Body, Texts},
+    describe::{Operation, does, get, word},
     error::RouteError,
     reply::{self, Answer, Wanted},
-    routes::{Routes, get},
+    routes::Routes,
 };
 
 pub(super) fn routes() -> Routes {
-    Routes::new().route("/api/ordering/{kind}/{project}", get(show).put(arrange))
+    let of = |says: Operation| {
+        says.path("kind", "What is arranged", word(&["task", "session"]))
+            .ok::<Ordering>()
+    };
+    Routes::new().route(
+        "/api/ordering/{kind}/{project}",
+        get(
+            show,
+            of(does("How people have arranged a project's tasks or sessions")),
+        )
+        .put(arrange, of(does("Arranges them").body::<Arrange>())),
+    )
 }
 
 fn refused(message: impl Into<String>) -> RouteError {
@@ -39,9 +52,11 @@ async fn show(State(app): State<App>, Texts((kind, project)): Texts<(String, Str
     Ok(reply::ok(&app.ordering(kind, &project)))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["orderedIds"]))]
 struct Arrange {
+    #[schemars(with = "Vec<Value>")]
     ordered_ids: Value,
 }
 

@@ -2,26 +2,43 @@
 
 use std::time::Duration;
 
-use axum::extract::State;
-use serde::Deserialize;
-use serde_json::json;
+use axum::{extract::State, http::StatusCode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::app::App;
+use crate::app::{Agent, App, Heartbeat};
 use crate::domain::{Beat, Millis, SessionKind};
 
 use super::super::{
     body::{Body, One},
+    describe::{does, get, post},
     reply::{self, Answer, Wanted},
-    routes::{Routes, get, post},
+    routes::Routes,
 };
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/agents", get(list))
-        .route("/api/sessions/{id}/heartbeat", post(beat).delete(leave))
+        .route(
+            "/api/agents",
+            get(
+                list,
+                does("Who should be at work, and who is alive").ok::<Vec<Agent>>(),
+            ),
+        )
+        .route(
+            "/api/sessions/{id}/heartbeat",
+            post(
+                beat,
+                does("A session's agent says that it lives, or is looked after by its `pid`")
+                    .body::<Sign>()
+                    .ok::<Heartbeat>()
+                    .may(StatusCode::CONFLICT, "The process cannot be watched"),
+            )
+            .delete(leave, does("A session's agent leaves by itself").ok::<Left>()),
+        )
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct Sign {
     pid: Option<i32>,
@@ -31,6 +48,13 @@ struct Sign {
     /// Milliseconds.
     ttl: Option<u64>,
     watch: Option<bool>,
+}
+
+/// Whether it had given a sign.
+#[derive(Serialize, JsonSchema)]
+struct Left {
+    success: bool,
+    known: bool,
 }
 
 async fn list(State(app): State<App>) -> Answer {
@@ -56,5 +80,5 @@ async fn beat(
 
 async fn leave(State(app): State<App>, wanted: Wanted, One(session): One<SessionKind>) -> Answer {
     let known = app.end_heartbeat(&session).await?;
-    Ok(wanted.ok(&json!({"success": true, "known": known})))
+    Ok(wanted.ok(&Left { success: true, known }))
 }

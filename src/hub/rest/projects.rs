@@ -1,31 +1,60 @@
 //! `/api/projects` (API.md section 5).
 
-use axum::extract::State;
+use axum::{extract::State, http::StatusCode};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::app::App;
-use crate::domain::{Maybe, NewProject, ProjectKind, ProjectWish};
+use crate::domain::{Maybe, NewProject, Project, ProjectKind, ProjectWish};
 
 use super::super::{
     body::{Body, One, falsy},
-    reply::{self, Answer, Wanted},
-    routes::{Routes, get},
+    describe::{does, get},
+    reply::{self, Answer, Gone, Wanted},
+    routes::Routes,
 };
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/projects", get(list).post(create))
-        .route("/api/projects/{id}", get(show).put(update).delete(remove))
+        .route(
+            "/api/projects",
+            get(
+                list,
+                does("All projects, in order of creation").ok::<Vec<Project>>(),
+            )
+            .post(
+                create,
+                does("Makes a project").body::<Create>().created::<Project>(),
+            ),
+        )
+        .route(
+            "/api/projects/{id}",
+            get(show, does("One project").ok::<Project>())
+                .put(
+                    update,
+                    does("Changes a project; fields it does not know are kept")
+                        .body::<Update>()
+                        .ok::<Project>(),
+                )
+                .delete(
+                    remove,
+                    does("Deletes a project without tasks and sessions")
+                        .ok::<Gone>()
+                        .may(StatusCode::UNPROCESSABLE_ENTITY, "It still has tasks or sessions"),
+                ),
+        )
 }
 
 async fn list(State(app): State<App>) -> Answer {
     Ok(reply::ok(&app.projects()))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["name"]))]
 struct Create {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     name: Option<String>,
     #[serde(deserialize_with = "falsy")]
@@ -49,7 +78,7 @@ async fn show(State(app): State<App>, One(id): One<ProjectKind>) -> Answer {
     Ok(reply::ok(&app.project(&id)?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct Update {
     name: Maybe<String>,
@@ -89,5 +118,5 @@ async fn update(
 
 async fn remove(State(app): State<App>, wanted: Wanted, One(id): One<ProjectKind>) -> Answer {
     app.delete_project(id.clone()).await?;
-    Ok(wanted.ok(&json!({"success": true, "id": id})))
+    Ok(wanted.ok(&Gone::of(&id)))
 }

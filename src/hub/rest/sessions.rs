@@ -8,8 +8,9 @@ use axum::{
     http::StatusCode,
 };
 use futures_util::{StreamExt, stream};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::app::{App, FoundSessions};
 use crate::domain::{
@@ -18,18 +19,56 @@ use crate::domain::{
 
 use super::super::{
     body::{Body, One, TextMap, Two, falsy, given},
+    describe::{does, get, post, text},
     error::RouteError,
     query::{Filter, Param, Params},
-    reply::{self, Answer, List, Wanted},
-    routes::{Routes, get, post},
+    reply::{self, Answer, Gone, List, Wanted},
+    routes::Routes,
 };
 use super::tasks::project_of;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/sessions", get(list).post(create))
-        .route("/api/sessions/{id}", get(show).patch(update).delete(remove))
-        .route("/api/sessions/{id}/tasks/{task}", post(link).delete(unlink))
+        .route(
+            "/api/sessions",
+            get(
+                list,
+                does("All sessions, in order of creation")
+                    .query("projectId", "Only of this project", text())
+                    .query("status", "Only with this status", text())
+                    .query(
+                        "parentSessionId",
+                        "Only those that this session has spawned",
+                        text(),
+                    )
+                    .query("taskId", "Only those that work on this task", text())
+                    .query("active", "`true`: without those that are completed", text())
+                    .ok::<Vec<Session>>(),
+            )
+            .post(
+                create,
+                does("Makes a session. A session of the same id is replaced")
+                    .body::<Create>()
+                    .created::<Session>()
+                    .may(StatusCode::NOT_FOUND, "There is no such project or task"),
+            ),
+        )
+        .route(
+            "/api/sessions/{id}",
+            get(show, does("One session, with its histories").ok::<Session>())
+                .patch(
+                    update,
+                    does("Changes a session; `events` and `timeline` are appended")
+                        .body::<Update>()
+                        .ok::<Session>(),
+                )
+                .delete(remove, does("Deletes a session").ok::<Gone>()),
+        )
+        .route(
+            "/api/sessions/{id}/tasks/{task}",
+            post(link, does("Gives a session a task").ok::<Session>())
+                .delete(unlink, does("Takes a task from a session").ok::<Session>()),
+        )
 }
 
 async fn list(State(app): State<App>, query: Params) -> Answer {
@@ -106,11 +145,13 @@ fn has_task(filter: Filter<'_>, head: &SessionHead) -> bool {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["projectId"]))]
 struct Create {
     #[serde(deserialize_with = "falsy")]
     id: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     project_id: Option<String>,
     #[serde(deserialize_with = "falsy")]
@@ -154,19 +195,24 @@ async fn show(State(app): State<App>, One(id): One<SessionKind>) -> Answer {
     Ok(reply::ok(&app.session(&id).await?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct Update {
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Vec<String>")]
     task_ids: Option<Vec<String>>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "String")]
     status: Option<String>,
     agent_id: Maybe<String>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "TextMap")]
     env: Option<TextMap>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Vec<Map<String, Value>>")]
     events: Option<Vec<Map<String, Value>>>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "Vec<Map<String, Value>>")]
     timeline: Option<Vec<Map<String, Value>>>,
     needs_input: Maybe<Question>,
 }
@@ -197,7 +243,7 @@ async fn update(
 
 async fn remove(State(app): State<App>, wanted: Wanted, One(id): One<SessionKind>) -> Answer {
     app.delete_session(id.clone()).await?;
-    Ok(wanted.ok(&json!({"success": true, "id": id})))
+    Ok(wanted.ok(&Gone::of(&id)))
 }
 
 async fn link(State(app): State<App>, wanted: Wanted, Two(id, task): Two<SessionKind, TaskKind>) -> Answer {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
 use crate::skills::{Skill, Skills};
@@ -10,18 +11,42 @@ use crate::skills::{Skill, Skills};
 use super::super::{
     Hub,
     body::Texts,
+    describe::{does, get, post, text, word},
     error::RouteError,
     query::Params,
     reply::{self, Answer, Wanted},
-    routes::{Routes, get, post},
+    routes::Routes,
 };
 
 pub(super) fn routes() -> Routes {
+    let named = |summary| does(summary).path("id", "The name of its folder", text());
     Routes::new()
-        .route("/api/skills", get(list))
-        .route("/api/skills/{id}", get(show))
-        .route("/api/skills/{id}/reload", post(reload))
-        .route("/api/skills/mode/{mode}", get(of_mode))
+        .route(
+            "/api/skills",
+            get(
+                list,
+                does("Skills for all projects, and those of one")
+                    .query("projectPath", "The directory of that project", text())
+                    .ok::<Vec<Entry>>(),
+            ),
+        )
+        .route(
+            "/api/skills/{id}",
+            get(show, named("One skill, with its text").ok::<Summary>()),
+        )
+        .route(
+            "/api/skills/{id}/reload",
+            post(reload, named("Reads all skills afresh").ok::<Summary>()),
+        )
+        .route(
+            "/api/skills/mode/{mode}",
+            get(
+                of_mode,
+                does("Skills for agents of a mode")
+                    .path("mode", "The mode", word(&["execute", "coordinate"]))
+                    .ok::<Vec<Summary>>(),
+            ),
+        )
 }
 
 /// Reads files where waiting for a disk holds nobody up.
@@ -32,6 +57,48 @@ async fn read<T: Send + 'static>(
     let skills = hub.skills().clone();
     let done = tokio::task::spawn_blocking(move || work(&skills)).await;
     done.map_err(|_| RouteError::stopping()) // a panic is in the log; otherwise the runtime is at its end
+}
+
+/// A skill in the list, as [`entry`] writes it. What else its front matter says stands beside.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Skill")]
+#[allow(dead_code, reason = "only its shape is wanted")]
+struct Entry {
+    id: String,
+    name: String,
+    /// As in the front matter, so possibly no text.
+    description: Value,
+    /// As in the front matter, so possibly a number.
+    version: Value,
+    skill_scope: String,
+    skill_source: String,
+    skill_path: String,
+    content: String,
+    has_references: bool,
+    reference_count: u32,
+}
+
+/// A skill alone, as [`summary`] writes it.
+#[derive(JsonSchema)]
+#[schemars(rename = "SkillSummary")]
+#[allow(dead_code, reason = "only its shape is wanted")]
+struct Summary {
+    id: String,
+    name: String,
+    /// As in the front matter, so possibly no text.
+    description: Value,
+    /// `mode` leads others, `custom` does not.
+    #[serde(rename = "type")]
+    kind: String,
+    /// As in the front matter, so possibly a number.
+    version: Value,
+    /// Its text, where one skill is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions: Option<String>,
+    /// Where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reloaded: Option<bool>,
 }
 
 async fn list(State(hub): State<Hub>, query: Params) -> Answer {

@@ -1,28 +1,43 @@
 //! `POST /api/sessions/spawn` (API.md section 8).
 
-use axum::{Extension, extract::State};
+use std::borrow::Cow;
+
+use axum::{Extension, extract::State, http::StatusCode};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::app::App;
-use crate::domain::{Caller, Session, SpawnWish};
+use crate::domain::{Caller, Session, SessionId, SpawnWish};
 
 use super::super::{
     body::{Body, falsy},
+    describe::{does, post},
     reply::{Answer, Render, Wanted},
-    routes::{Routes, post},
+    routes::Routes,
 };
 
 pub(super) fn routes() -> Routes {
-    Routes::new().route("/api/sessions/spawn", post(spawn))
+    let says = does("Starts an agent: a desktop opens its terminal")
+        .body::<Spawn>()
+        .created::<Announced<'_>>()
+        .may(StatusCode::FORBIDDEN, "This agent is not who it says")
+        .may(
+            StatusCode::NOT_FOUND,
+            "There is no such project, task or parent session",
+        );
+    Routes::new().route("/api/sessions/spawn", post(spawn, says))
 }
 
 /// What has a check and a code of its own in the contract is read as any JSON value here and judged there.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["projectId", "taskIds"]))]
 struct Spawn {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     project_id: Option<String>,
+    #[schemars(with = "Vec<String>")]
     task_ids: Value,
     #[serde(deserialize_with = "falsy")]
     spawn_source: Option<Value>,
@@ -91,6 +106,27 @@ async fn spawn(
 struct Announced<'a> {
     session: &'a Session,
     manifest_path: &'a str,
+}
+
+impl JsonSchema for Announced<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Spawned".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        /// An agent was asked for.
+        #[derive(JsonSchema)]
+        #[serde(rename_all = "camelCase")]
+        #[allow(dead_code, reason = "only its shape is wanted")]
+        struct Written {
+            success: bool,
+            session_id: SessionId,
+            manifest_path: String,
+            message: String,
+            session: Session,
+        }
+        Written::json_schema(generator)
+    }
 }
 
 impl Render for Announced<'_> {

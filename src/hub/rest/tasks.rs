@@ -1,27 +1,80 @@
 //! `/api/tasks` (API.md section 6).
 
-use axum::extract::State;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::{extract::State, http::StatusCode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::app::App;
-use crate::domain::{Maybe, NewEntry, NewTask, ProjectId, Task, TaskEdit, TaskKind, TaskReport, TaskWish};
+use crate::domain::{
+    Maybe, NewEntry, NewTask, ProjectId, Task, TaskDoc, TaskEdit, TaskId, TaskKind, TaskReport, TaskWish,
+};
 
 use super::super::{
     body::{Body, One, TextMap, falsy, given},
+    describe::{does, get, post, text},
     error::RouteError,
     query::{Filter, Param, Params},
-    reply::{self, Answer, Wanted},
-    routes::{Routes, get, post},
+    reply::{self, Answer, Gone, Wanted},
+    routes::Routes,
 };
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/tasks", get(list).post(create))
-        .route("/api/tasks/{id}", get(show).patch(update).delete(remove))
-        .route("/api/tasks/{id}/children", get(children))
-        .route("/api/tasks/{id}/timeline", post(add_entry))
-        .route("/api/tasks/{id}/docs", get(docs))
+        .route(
+            "/api/tasks",
+            get(
+                list,
+                does("All tasks, in order of creation")
+                    .query("projectId", "Only of this project", text())
+                    .query("status", "Only with this status", text())
+                    .query(
+                        "parentId",
+                        "Only parts of this task; `null`: only those that are part of none",
+                        text(),
+                    )
+                    .ok::<Vec<Task>>(),
+            )
+            .post(
+                create,
+                does("Makes a task")
+                    .body::<Create>()
+                    .created::<Task>()
+                    .may(StatusCode::NOT_FOUND, "There is no such project or parent"),
+            ),
+        )
+        .route(
+            "/api/tasks/{id}",
+            get(show, does("One task").ok::<Task>())
+                .patch(
+                    update,
+                    does("Changes a task, or says how a session does with it")
+                        .body::<Update>()
+                        .ok::<Task>(),
+                )
+                .delete(remove, does("Deletes a task and its parts").ok::<Gone>()),
+        )
+        .route(
+            "/api/tasks/{id}/children",
+            get(children, does("The parts of a task").ok::<Vec<Task>>()),
+        )
+        .route(
+            "/api/tasks/{id}/timeline",
+            post(
+                add_entry,
+                does("Adds an entry about a task to a session's timeline")
+                    .body::<Entry>()
+                    .ok::<Noted>(),
+            ),
+        )
+        .route(
+            "/api/tasks/{id}/docs",
+            get(
+                docs,
+                does("Documents of a task's sessions, oldest first, each with `sessionId` and `sessionName`")
+                    .ok::<Vec<TaskDoc>>(),
+            ),
+        )
 }
 
 /// The one project a filter leaves, if it names one.
@@ -49,11 +102,14 @@ async fn list(State(app): State<App>, query: Params) -> Answer {
     Ok(reply::ok(&app.tasks(project_of(project).as_ref(), keep)))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["projectId", "title"]))]
 struct Create {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     project_id: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     title: Option<String>,
     #[serde(deserialize_with = "falsy")]
@@ -98,7 +154,7 @@ async fn show(State(app): State<App>, One(id): One<TaskKind>) -> Answer {
 }
 
 /// A field that a task always has cannot become null: a text or list is emptied, a status or priority is refused.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 struct Update {
     update_source: Value,
@@ -109,14 +165,17 @@ struct Update {
     title: Maybe<String>,
     description: Maybe<String>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "String")]
     status: Option<String>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "String")]
     priority: Option<String>,
     session_ids: Maybe<Vec<String>>,
     skill_ids: Maybe<Vec<String>>,
     agent_ids: Maybe<Vec<String>>,
     reference_task_ids: Maybe<Vec<String>>,
     #[serde(deserialize_with = "given")]
+    #[schemars(with = "TextMap")]
     task_session_statuses: Option<TextMap>,
     pinned: Maybe<bool>,
     team_member_id: Maybe<String>,
@@ -158,22 +217,37 @@ async fn update(
 
 async fn remove(State(app): State<App>, wanted: Wanted, One(id): One<TaskKind>) -> Answer {
     app.delete_task(id.clone()).await?;
-    Ok(wanted.ok(&json!({"success": true, "id": id})))
+    Ok(wanted.ok(&Gone::of(&id)))
 }
 
 async fn children(State(app): State<App>, One(id): One<TaskKind>) -> Answer {
     Ok(reply::ok(&app.parts_of_task(&id)?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("required" = ["message", "sessionId"]))]
 struct Entry {
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     message: Option<String>,
+    #[schemars(required)]
     #[serde(deserialize_with = "falsy")]
     session_id: Option<String>,
     #[serde(rename = "type", deserialize_with = "falsy")]
     kind: Option<String>,
+}
+
+/// What was added.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Noted {
+    success: bool,
+    task_id: TaskId,
+    session_id: String,
+    message: String,
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 async fn add_entry(
@@ -189,8 +263,13 @@ async fn add_entry(
         .session_id
         .ok_or_else(|| RouteError::check("sessionId is required"))?;
     let kind = body.kind.unwrap_or_else(|| "progress".to_owned());
-    let told =
-        json!({"success": true, "taskId": task, "sessionId": session, "message": message, "type": kind});
+    let told = Noted {
+        success: true,
+        task_id: task.clone(),
+        session_id: session.clone(),
+        message: message.clone(),
+        kind: kind.clone(),
+    };
     let entry = NewEntry {
         kind,
         message,

@@ -6,16 +6,28 @@ use crate::domain::WorkflowTemplate;
 
 use super::super::{
     body::Texts,
+    describe::{does, get, text},
     error::RouteError,
     query::{Param, Params},
     reply::{self, Answer},
-    routes::{Routes, get},
+    routes::Routes,
 };
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/workflow-templates", get(list))
-        .route("/api/workflow-templates/{id}", get(show))
+        .route(
+            "/api/workflow-templates",
+            get(
+                list,
+                does("How agents may go about their work")
+                    .query("mode", "Only of this mode: `execute`, `coordinate`", text())
+                    .ok::<Vec<WorkflowTemplate>>(),
+            ),
+        )
+        .route(
+            "/api/workflow-templates/{id}",
+            get(show, does("One of them").ok::<WorkflowTemplate>()),
+        )
 }
 
 async fn list(query: Params) -> Answer {

@@ -285,7 +285,7 @@ fn session(view: &dyn View, head: &SessionHead, presence: &HashMap<SessionId, Va
     Some(told)
 }
 
-/// Heads of the newest mails to everybody and to people.
+/// Heads of the newest mails to everybody, to people, and of people.
 async fn mails(
     hub: &Hub,
     caller: &Caller,
@@ -305,8 +305,13 @@ async fn mails(
     projects.truncate(PROJECTS);
     let (mut found, mut more) = (Vec::new(), false);
     for project in &projects {
-        let here = hub.app().mailbox().inbox(project, &human, Millis(0)).await;
+        let mailbox = hub.app().mailbox();
+        let here = mailbox.inbox(project, &human, Millis(0)).await;
         let (here, cut) = newest(here.map_err(AppError::from)?, MAILS, |mail| mail.created_at);
+        let mine = mailbox.written(project, &human, MAILS).await;
+        let mine = mine.map_err(AppError::from)?.into_iter();
+        // What people wrote to everybody is in their inbox too.
+        found.extend(mine.filter(|mail| here.iter().all(|known| known.id != mail.id)));
         found.extend(here);
         more |= cut;
     }

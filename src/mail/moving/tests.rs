@@ -72,6 +72,14 @@ impl Mailbox for Fragile {
     ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
         self.place.inbox(project, session, since)
     }
+    fn written<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        session: &'a SessionId,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
+        self.place.written(project, session, most)
+    }
     fn thread<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Vec<Mail>, MailError>> {
         self.place.thread(id)
     }

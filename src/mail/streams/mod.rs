@@ -158,6 +158,27 @@ impl StreamMailbox {
         Ok(mails)
     }
 
+    /// Looked for among the newest of the project, as many as are fetched together.
+    async fn written_by(
+        &self,
+        project: &ProjectId,
+        session: &SessionId,
+        most: usize,
+    ) -> Result<Vec<Mail>, MailError> {
+        let mut command = redis::cmd("ZREVRANGE");
+        command
+            .arg(self.key(format!("project:{project}")))
+            .arg(0)
+            .arg(TOGETHER - 1);
+        let newest: Vec<String> = self.shared.link.query(&command).await.map_err(unavailable)?;
+        let ids: Vec<MailId> = newest.iter().filter_map(|id| MailId::parse(id).ok()).collect();
+        let mut mails = self.fetch(&ids).await?;
+        mails.retain(|mail| mail.from_session_id == *session);
+        mails.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        mails.drain(..mails.len().saturating_sub(most));
+        Ok(mails)
+    }
+
     async fn conversation(&self, id: &MailId) -> Result<Vec<Mail>, MailError> {
         let mut command = redis::cmd("ZRANGE");
         command.arg(self.key(format!("thread:{id}"))).arg(0).arg(-1);
@@ -208,6 +229,15 @@ impl Mailbox for StreamMailbox {
         since: Millis,
     ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
         Box::pin(self.inbox_of(project, session, since))
+    }
+
+    fn written<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        session: &'a SessionId,
+        most: usize,
+    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
+        Box::pin(self.written_by(project, session, most))
     }
 
     fn thread<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Vec<Mail>, MailError>> {

@@ -62,9 +62,10 @@ impl StreamMailbox {
             sleep(PAUSE).await;
             let left = deadline.saturating_duration_since(Instant::now());
             if left < SHORTEST || self.shared.link.until_up(left).await.is_none() {
-                // What the server has not got to by the deadline it never carries out: then it is true that it failed.
+                // What the server has not got to by the deadline it never carries out. What it carried out, and was killed
+                // before it said so, is there: nobody knows which, and that is what is said.
                 sleep_until((deadline + MARGIN).into()).await;
-                return Err(unavailable(failed));
+                return Err(unwitnessed(failed));
             }
         }
     }
@@ -205,6 +206,22 @@ impl From<MailError> for MailOrLink {
 impl From<LinkError> for MailOrLink {
     fn from(error: LinkError) -> Self {
         Self::Link(error)
+    }
+}
+
+/// It may have been done, or not.
+fn unwitnessed(error: LinkError) -> MailError {
+    match unavailable(error) {
+        MailError::Unavailable {
+            reason,
+            retry_after_s,
+        } => MailError::Unavailable {
+            reason: format!(
+                "{reason}; it may have taken the mail: send it again under the same Idempotency-Key"
+            ),
+            retry_after_s,
+        },
+        other => other,
     }
 }
 

@@ -112,7 +112,14 @@ async fn while_redis_is_down_nothing_is_available_and_nothing_is_written() {
     let before = stage.keys();
     stage.server.kill();
     stage.until_down().await;
-    assert_unavailable(stage.mailbox.send(to(letter(), &["b", "c"])).await);
+    let refused = stage.mailbox.send(to(letter(), &["b", "c"])).await;
+    let told = refused
+        .as_ref()
+        .err()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    assert!(!told.contains("may have"), "it has not: {told}");
+    assert_unavailable(refused);
     assert_unavailable(stage.mailbox.get(&mail.id).await);
     assert_unavailable(stage.mailbox.inbox(&project("p"), &session("b"), Millis(0)).await);
     assert_unavailable(stage.mailbox.thread(&mail.id).await);
@@ -129,7 +136,15 @@ async fn a_sending_to_a_server_that_hangs_fails_and_is_not_carried_out_when_it_w
     Arc::get_mut(&mut stage.mailbox.shared).unwrap().patience = Duration::from_millis(500);
     stage.mailbox.send(to(letter(), &["b"])).await.unwrap();
     stage.server.signal(Signal::SIGSTOP);
-    assert_unavailable(stage.mailbox.send(to(letter(), &["b"])).await);
+    let refused = stage.mailbox.send(to(letter(), &["b"])).await;
+    // Nobody saw what became of it, and that is said: it may as well have been killed after it took the mail.
+    let told = refused
+        .as_ref()
+        .err()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    assert!(told.contains("it may have taken the mail"), "{told}");
+    assert_unavailable(refused);
     stage.server.signal(Signal::SIGCONT);
     stage.until_down().await; // it was silent for a while
     stage.until_up().await;

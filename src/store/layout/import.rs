@@ -10,6 +10,7 @@ use std::{
 
 use tokio::task::spawn_blocking;
 
+use crate::crash;
 use crate::domain::{Mail, Member, Ordering, Project, Session, Task};
 use crate::ports::{CommitError, MailArchive, Store, StoreError, Tx};
 
@@ -101,6 +102,7 @@ impl Import<'_> {
             Ok(())
         };
         self.store.commit(Box::new(rule)).await?;
+        crash::point("import.committed");
         let taken = taken.load(Relaxed);
         self.report.already_there += all - taken;
         Ok(taken)
@@ -134,6 +136,7 @@ impl Import<'_> {
         let (total, mut done, mut taken) = (mails.len() as u64, 0, 0);
         for some in mails.chunks(TOGETHER) {
             let new = archive.put(some.to_vec()).await?;
+            crash::point("import.mailed");
             done += some.len() as u64;
             taken += new;
             self.report.already_there += some.len() as u64 - new;

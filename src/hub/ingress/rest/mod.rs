@@ -35,7 +35,7 @@ pub use devices::shown as device_shown;
 pub fn routes() -> Routes<Phone> {
     Routes::new()
         .route("/health", get(health))
-        .merge(the_page::routes(the_page::At::Outside))
+        .merge(the_page::outside())
         .route("/pair", post(pairing::redeem))
         .merge(devices::routes())
         .merge(push::routes())
