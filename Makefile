@@ -34,6 +34,7 @@ test: ## install what the tests need, and run everything that must hold
 	web/check.sh
 	$(CARGO) test --locked
 	fuzz/run.sh
+	sh tests/macos-check.sh
 
 macos: ## compile everything for a Mac, lints included (the first time takes minutes)
 	sh tests/macos-check.sh

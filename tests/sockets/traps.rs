@@ -5,13 +5,15 @@ use serde_json::{Value, json};
 use crate::{
     client::Client,
     engine::Engine,
-    harness::{Daemon, Setup, eventually},
+    harness::{Setup, eventually},
     scene::{Scene, counted},
 };
 
 /// Short times, small queues.
+#[cfg(target_os = "linux")]
 const CONFIG: &str = "[clients]\nqueue_events = 64\nqueue_bytes = \"512KiB\"\nwrite_timeout = \"2s\"\n";
 
+#[cfg(target_os = "linux")]
 async fn flood(scene: &Scene, enough: impl AsyncFn() -> bool) {
     let page = "x".repeat(64 << 10);
     for number in 0..2000 {
@@ -25,13 +27,14 @@ async fn flood(scene: &Scene, enough: impl AsyncFn() -> bool) {
     panic!("it was never enough");
 }
 
-async fn count(hub: &Daemon, kind: &str) -> u64 {
+#[cfg(target_os = "linux")]
+async fn count(hub: &crate::harness::Daemon, kind: &str) -> u64 {
     let status = hub.get("/ws-status").await.expect(200);
     status[kind].as_u64().expect("a number")
 }
 
 #[cfg(target_os = "linux")]
-fn descriptors(hub: &Daemon) -> usize {
+fn descriptors(hub: &crate::harness::Daemon) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", hub.pid()))
         .expect("it runs")
         .count()
