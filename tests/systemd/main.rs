@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         sandbox::its_directories_are_closed_to_everybody_else,
         sandbox::it_can_write_nowhere_else,
         user::a_users_own_service_outlives_the_login,
+        user::one_command_installs_a_users_service_and_one_removes_it,
     ];
     booted::main(stories, house::prepare, || {
         vec![

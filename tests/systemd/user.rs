@@ -3,9 +3,47 @@
 use crate::booted::machine::{eventually, processes, sh, sh_as};
 use crate::house::House;
 
+fn has_an_account(name: &str) {
+    sh(&format!(
+        "id {name} 2>/dev/null || useradd --create-home --shell /bin/bash {name}"
+    ))
+    .well();
+}
+
+/// One command makes it a service that outlives the login, and one takes it away; data stays.
+pub fn one_command_installs_a_users_service_and_one_removes_it() {
+    let _nobody_elses = House::new(); // the port is free
+    has_an_account("grace");
+    sh("systemctl start user@$(id -u grace)").well(); // as a login does
+
+    let done = sh_as("grace", "maestroctl service install --linger").well();
+    assert!(done.contains("systemctl --user"), "it says what it did: {done}");
+    let status = sh_as("grace", "maestroctl status --wait ready").well();
+    assert!(status.contains("systemd (user)"), "{status}");
+    let linger = "loginctl show-user grace --property=Linger --value";
+    assert_eq!(sh(linger).well().trim(), "yes");
+
+    let pid = "systemctl --user show maestro --property=MainPID --value";
+    let before = sh_as("grace", pid).well();
+    sh_as("grace", "maestroctl service restart").well();
+    assert_ne!(sh_as("grace", pid).well(), before, "another process");
+    let shown = sh_as("grace", "maestroctl service status").well();
+    assert!(shown.contains("systemd (user)"), "{shown}");
+
+    sh_as("grace", "maestroctl service stop").well();
+    assert!(processes("maestrod").is_empty() && processes("redis-server").is_empty());
+    sh_as("grace", "maestroctl service start").well();
+    assert_eq!(processes("maestrod").len(), 1);
+    sh_as("grace", "maestroctl service uninstall").well();
+    assert!(processes("maestrod").is_empty() && processes("redis-server").is_empty());
+    sh("test ! -e /home/grace/.config/systemd/user/maestro.service && test -e /home/grace/.maestro/data/maestro.db")
+        .well();
+    sh("loginctl disable-linger grace").well();
+}
+
 pub fn a_users_own_service_outlives_the_login() {
     let _nobody_elses = House::new(); // the port is free
-    sh("id ada 2>/dev/null || useradd --create-home --shell /bin/bash ada").well();
+    has_an_account("ada");
     sh("loginctl enable-linger ada").well();
     eventually("her manager is up", || {
         sh("systemctl is-active user@$(id -u ada)")
