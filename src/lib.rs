@@ -33,6 +33,7 @@ pub mod sqlite; // one file, one writer thread, group commit, migrations, backup
 pub mod config; // TOML, environment and flags become one checked Config with origins
 pub mod metrics; // how the daemon counts, and the page that shows it to Prometheus
 pub mod service; // us and the init system: signals, sd_notify, journald, sleep
+pub mod outward; // one bounded question to somebody outside
 pub mod private_socket; // a unix socket for this user alone
 pub mod crash; // where tests kill the daemon; nothing of it is in a release
 pub mod shutdown; // tasks that are stopped and waited for together

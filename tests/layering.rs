@@ -19,6 +19,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("metrics", &[]),
     ("private_socket", &[]),
+    ("outward", &[]),
     ("config", &[]),
     ("service", &["shutdown"]),
     ("sqlite", &["metrics", "shutdown", "crash"]),
@@ -54,10 +55,20 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "access",
         &["domain", "ports", "app", "sqlite", "shutdown", "crash"],
     ),
-    ("push", &["domain", "app", "access", "bus", "sqlite", "shutdown"]),
+    (
+        "push",
+        &["domain", "app", "access", "bus", "sqlite", "outward", "shutdown"],
+    ),
     (
         "tunnel",
-        &["access", "children", "supervisor", "config", "shutdown"],
+        &[
+            "access",
+            "children",
+            "supervisor",
+            "config",
+            "outward",
+            "shutdown",
+        ],
     ),
     // The bus has one kind of subscription, so there is no port for it.
     (

@@ -6,8 +6,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{HeaderMap, Request, StatusCode, client::conn::http1, header, rt};
+use http_body_util::Full;
+use hyper::{HeaderMap, Request, Response, StatusCode, header};
 use hyper_rustls::ConfigBuilderExt;
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -18,6 +18,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use crate::domain::for_terminal;
+use crate::outward;
 
 use super::{address::is_public, endpoint::Endpoint};
 
@@ -56,16 +57,15 @@ pub enum Outcome {
 /// Carries it. Says where to only by the name of the service.
 pub async fn carry(parcel: Parcel) -> Outcome {
     match timeout(PATIENCE, exchange(parcel)).await {
-        Ok(Ok(answer)) => judge(answer.status, &answer.headers, &answer.body, SystemTime::now()),
+        Ok(Ok(answer)) => judge(
+            answer.status(),
+            answer.headers(),
+            answer.body(),
+            SystemTime::now(),
+        ),
         Ok(Err(failure)) => failure,
         Err(_) => Outcome::Unreachable(format!("no answer within {} s", PATIENCE.as_secs())),
     }
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
 }
 
 /// Pure.
@@ -95,9 +95,9 @@ fn wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(at.duration_since(now).unwrap_or_default())
 }
 
-async fn exchange(parcel: Parcel) -> Result<Answer, Outcome> {
+async fn exchange(parcel: Parcel) -> Result<Response<Bytes>, Outcome> {
     let to = &parcel.to;
-    let unreachable = |error: &dyn std::error::Error| Outcome::Unreachable(chain(error));
+    let unreachable = |error: &dyn std::error::Error| Outcome::Unreachable(outward::told(error));
     let request = Request::post(to.target())
         .header(header::HOST, to.authority())
         .header(header::AUTHORIZATION, parcel.authorization)
@@ -112,7 +112,7 @@ async fn exchange(parcel: Parcel) -> Result<Answer, Outcome> {
         .map_err(|error| Outcome::Refused(error.to_string()))?;
     let stream = connect(to).await?;
     if !to.is_https() {
-        return talk(TokioIo::new(stream), request)
+        return outward::ask(TokioIo::new(stream), request, READ)
             .await
             .map_err(|error| unreachable(&error));
     }
@@ -122,7 +122,7 @@ async fn exchange(parcel: Parcel) -> Result<Answer, Outcome> {
         .connect(name, stream)
         .await
         .map_err(|error| unreachable(&error))?;
-    talk(TokioIo::new(stream), request)
+    outward::ask(TokioIo::new(stream), request, READ)
         .await
         .map_err(|error| unreachable(&error))
 }
@@ -160,38 +160,6 @@ fn tls() -> Result<Arc<ClientConfig>, Outcome> {
         .map_err(|error| Outcome::Unreachable(format!("this system has no certificates to trust: {error}")))?
         .with_no_client_auth();
     Ok(CONFIG.get_or_init(|| Arc::new(config)).clone())
-}
-
-async fn talk<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Answer, hyper::Error>
-where
-    S: rt::Read + rt::Write + Unpin,
-{
-    let (mut sender, connection) = http1::handshake(stream).await?;
-    let answer = async {
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        let body = Limited::new(body, READ).collect().await;
-        Ok(Answer {
-            status: head.status,
-            headers: head.headers,
-            body: body.map(|body| body.to_bytes()).unwrap_or_default(),
-        })
-    };
-    // Both halves here, so that nothing is left behind when this is dropped.
-    tokio::pin!(answer);
-    tokio::select! {
-        answer = &mut answer => answer,
-        _ended = connection => answer.await,
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

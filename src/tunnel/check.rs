@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{HeaderMap, Request, Uri, client::conn::http1, header, rt};
+use http_body_util::Empty;
+use hyper::{Request, Response, Uri, header};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
@@ -14,10 +14,11 @@ use crate::access::{
     PublicUrl,
     nonce::{NONCE_PARAMETER, Nonce, PROOF_HEADER, Prover},
 };
+use crate::outward::{self, told};
 
 /// The whole question: DNS, TLS, Cloudflare, back to us. Below what an operator's command waits for.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// So much of an answer is looked at, in bytes.
+/// So much of an answer is looked at, in bytes; a longer one is not ours.
 const LOOKED_AT: usize = 4 << 10;
 
 /// What came of it.
@@ -64,23 +65,16 @@ pub async fn ask(url: &PublicUrl, prover: &Prover) -> Verdict {
     }
 }
 
-/// An answer, as far as it matters.
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
 /// Pure.
-fn judge(answer: &Answer, nonce: Nonce, prover: &Prover) -> Verdict {
+fn judge(answer: &Response<Bytes>, nonce: Nonce, prover: &Prover) -> Verdict {
     let astray = |code, seen: String| Verdict::Astray { code, seen };
-    let text = String::from_utf8_lossy(&answer.body);
-    let status = answer.status;
+    let text = String::from_utf8_lossy(answer.body());
+    let status = answer.status().as_u16();
     if status == 530 || (status >= 500 && text.contains("error code: 1033")) {
         return astray("no_connector", format!("status {status}"));
     }
     let proof = answer
-        .headers
+        .headers()
         .get(PROOF_HEADER)
         .and_then(|proof| proof.to_str().ok());
     match (status, proof) {
@@ -92,7 +86,7 @@ fn judge(answer: &Answer, nonce: Nonce, prover: &Prover) -> Verdict {
     }
 }
 
-async fn exchange(url: &PublicUrl, nonce: Nonce) -> Result<Answer, String> {
+async fn exchange(url: &PublicUrl, nonce: Nonce) -> Result<Response<Bytes>, String> {
     let uri: Uri = format!("{}/", url.origin())
         .parse()
         .map_err(|_| "it is no web address".to_owned())?;
@@ -110,7 +104,9 @@ async fn exchange(url: &PublicUrl, nonce: Nonce) -> Result<Answer, String> {
         let stream = TcpStream::connect((host, port))
             .await
             .map_err(|error| error.to_string())?;
-        return talk(TokioIo::new(stream), request).await;
+        return outward::ask(TokioIo::new(stream), request, LOOKED_AT)
+            .await
+            .map_err(|error| told(&error));
     }
     let mut connector = HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
@@ -118,42 +114,10 @@ async fn exchange(url: &PublicUrl, nonce: Nonce) -> Result<Answer, String> {
         .https_only()
         .enable_http1()
         .build();
-    let stream = connector.call(uri).await.map_err(|error| chain(&*error))?;
-    talk(stream, request).await
-}
-
-async fn talk<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<Answer, String>
-where
-    S: rt::Read + rt::Write + Unpin,
-{
-    let told = |error: hyper::Error| chain(&error);
-    let (mut sender, connection) = http1::handshake(stream).await.map_err(told)?;
-    let answer = async {
-        let (head, body) = sender.send_request(request).await.map_err(told)?.into_parts();
-        // A longer body is not ours; its beginning is all that is looked at.
-        let body = Limited::new(body, LOOKED_AT).collect().await;
-        Ok(Answer {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body: body.map(|body| body.to_bytes()).unwrap_or_default(),
-        })
-    };
-    // Both halves here, so that nothing is left behind when this is dropped.
-    tokio::pin!(answer);
-    tokio::select! {
-        answer = &mut answer => answer,
-        _ended = connection => answer.await,
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
+    let stream = connector.call(uri).await.map_err(|error| told(&*error))?;
+    outward::ask(stream, request, LOOKED_AT)
+        .await
+        .map_err(|error| told(&error))
 }
 
 #[cfg(test)]
@@ -167,15 +131,11 @@ mod tests {
         nonce: Nonce,
         prover: &Prover,
     ) -> Option<&'static str> {
-        let mut headers = HeaderMap::new();
+        let mut answer = Response::builder().status(status);
         if let Some(proof) = proof {
-            headers.insert(PROOF_HEADER, proof.parse().expect("a header"));
+            answer = answer.header(PROOF_HEADER, proof);
         }
-        let answer = Answer {
-            status,
-            headers,
-            body: body.to_owned().into(),
-        };
+        let answer = answer.body(body.to_owned().into()).expect("an answer");
         judge(&answer, nonce, prover).code()
     }
 
