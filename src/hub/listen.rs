@@ -22,8 +22,8 @@ use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::sleep,
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -37,6 +37,8 @@ use super::stall::Stall;
 const BACKLOG: i32 = 1024;
 /// Pause after an accept that failed, usually for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a connection that has not asked for anything may still do so when we stop.
+const FIRST_WORD: Duration = Duration::from_millis(250);
 /// How often another port is tried until it is free in both address families.
 const PORT_TRIES: usize = 32;
 
@@ -296,8 +298,11 @@ where
     D: Door,
 {
     let line = stream.line();
+    let asked = Arc::new(Notify::new());
+    let asks = asked.clone();
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let door = door.clone();
+        asks.notify_one();
         request.extensions_mut().insert(line.clone());
         async move { Ok::<_, Infallible>(door.answer(request.map(Body::new)).await) }
     });
@@ -315,8 +320,19 @@ where
     let ended = tokio::select! {
         ended = &mut serving => ended,
         () = stop.cancelled(), if !late => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+            // Who connected in this moment gets its answer, too.
+            let first = timeout(FIRST_WORD, asked.notified());
+            let ended = tokio::select! {
+                ended = &mut serving => Some(ended),
+                _asked_or_silent = first => None,
+            };
+            match ended {
+                Some(ended) => ended,
+                None => {
+                    serving.as_mut().graceful_shutdown();
+                    serving.await
+                }
+            }
         }
     };
     if let Err(error) = ended {
@@ -331,6 +347,8 @@ pub fn loopback() -> [IpAddr; 2] {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[tokio::test]
@@ -345,6 +363,42 @@ mod tests {
         );
         drop(first);
         assert!(bind(&loopback(), port).is_ok(), "a port is free again at once");
+    }
+
+    #[derive(Clone)]
+    struct Yes;
+
+    impl Door for Yes {
+        async fn answer(&self, _: Request) -> Response {
+            Response::new(Body::empty())
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_just_connected_when_we_stop_is_answered() {
+        let connections = Connections::new(ConnectionLimits::default());
+        let listener = bind(&loopback()[..1], 0).unwrap().remove(0);
+        let address = listener.local_addr().unwrap();
+        let accepting = connections.clone();
+        tokio::spawn(accepting.accept(Listener::Tcp(listener), Yes, CancellationToken::new()));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        // One permit waits for the next client.
+        while connections.open() < 2 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        for _ in 0..10 {
+            tokio::task::yield_now().await; // its task waits for a request by now
+        }
+        connections.finish();
+        tokio::task::yield_now().await;
+        client
+            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+        assert!(connections.close(Duration::from_secs(5)).await);
     }
 
     #[tokio::test]
