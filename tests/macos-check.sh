@@ -58,11 +58,18 @@ done
 AR
 chmod +x "$here/bin/cc" "$here/bin/ar"
 
-export LD_LIBRARY_PATH="$here/rust/usr/lib/x86_64-linux-gnu"
+# Some libraries are still packed for /lib, which on a machine is /usr/lib and here is a directory of its own.
+export LD_LIBRARY_PATH="$here/rust/usr/lib/x86_64-linux-gnu:$here/rust/lib/x86_64-linux-gnu"
 export PATH="$here/rust/usr/bin:$PATH" RUSTC="$here/rust/usr/bin/rustc" RUSTC_BOOTSTRAP=1
 export CARGO_TARGET_DIR="$here/target" CARGO_PROFILE_DEV_DEBUG=0
 export CC_aarch64_apple_darwin="$here/bin/cc" AR_aarch64_apple_darwin="$here/bin/ar" SDKROOT=/ MACOSX_DEPLOYMENT_TARGET=11.0
 unset CARGO RUSTUP_TOOLCHAIN CARGO_BUILD_TARGET RUSTFLAGS || true
+
+# What the packages need may count as installed on this machine and be gone all the same.
+for tool in cargo cargo-clippy clippy-driver rustc; do
+    missing=$(ldd "$here/rust/usr/bin/$tool" | awk '/not found/ { print $1 }' | tr '\n' ' ')
+    [ -z "$missing" ] || skip "Debian's $tool lacks $missing(remove target/macos to unpack it anew)"
+done
 
 cd "$root"
 "$here/rust/usr/bin/cargo" clippy --locked --all-targets --target $target -Zbuild-std=std,panic_unwind,test "$@" -- -D warnings
