@@ -1,6 +1,9 @@
 //! The one task that hears what happens, asks who is to be told, and sees to it that it is carried. It waits for nothing
 //! but news: carrying is done beside it, one letter of a device at a time.
 
+mod carrying;
+mod questions;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -13,25 +16,25 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::access::{DeviceChange, Devices};
 use crate::app::App;
 use crate::bus::{Bounds, Delivery, Kind, Local, Subscription};
-use crate::domain::{Device, DeviceId, Event, Id, Millis, ProjectId, Scope, SessionId};
+use crate::domain::{Device, DeviceId, Millis, SessionId};
 
 use super::{
-    choice::Privacy,
-    content,
     decide::{self, Verdict},
     desk::{Desk, Order},
-    letter::{self, Labels, Payload},
-    news::{About, News},
+    letter,
+    news::News,
     outbox::{Letter, Outbox},
-    post::{self, Outcome, Parcel},
-    question::{self, How, Step, Told},
+    post::Outcome,
+    question::How,
     record::Last,
 };
+
+use self::questions::questioned;
 
 /// Events that may wait for us.
 const QUEUE: Bounds = Bounds {
@@ -209,120 +212,6 @@ impl Office {
         }
     }
 
-    /// Who turns notifications on has the page before him.
-    fn knows_what_is_open(&self, id: &DeviceId) {
-        let at = self.app.now();
-        let heads = self.app.view().session_heads(None);
-        let open = heads
-            .iter()
-            .filter_map(|head| Some((head.id.clone(), head.open_request()?.clone())));
-        self.desk.change(id, |record| {
-            for (session, request) in open {
-                let known = record
-                    .told
-                    .get(&session)
-                    .is_some_and(|told| told.request == request);
-                if !known {
-                    let how = How::Not;
-                    record.note(session, Told { request, at, how });
-                }
-            }
-        });
-    }
-
-    /// All questions as they stand: at the start, and when something may have been missed.
-    fn look_at_all(&mut self) {
-        let (view, now) = (self.app.view(), self.app.now());
-        let told: Vec<SessionId> = {
-            let records = self.desk.records();
-            records
-                .values()
-                .flat_map(|record| record.told.keys().cloned())
-                .collect()
-        };
-        for session in told {
-            match view.session_head(&session) {
-                Some(head) => self.look_at(&session, &head.project_id),
-                None => self.forget_session(&session),
-            }
-        }
-        for head in view.session_heads(None) {
-            let young = now.0.saturating_sub(head.last_activity.0) < OLD;
-            if young && head.open_request().is_some() {
-                self.look_at(&head.id, &head.project_id);
-            }
-        }
-    }
-
-    /// A session that is gone, and nobody knows any more what it was called.
-    fn forget_session(&self, session: &SessionId) {
-        let devices: Vec<DeviceId> = self.desk.records().keys().cloned().collect();
-        for device in devices {
-            self.desk.change(&device, |record| record.told.remove(session));
-        }
-    }
-
-    /// One session's question, for every device.
-    fn look_at(&mut self, session: &SessionId, project: &ProjectId) {
-        let head = self.app.view().session_head(session);
-        let open = head.as_ref().and_then(|head| head.open_request()).cloned();
-        for device in self.subscribed() {
-            let told = self.told(&device.id, session);
-            let news = match question::step(open.as_ref(), told.as_ref()) {
-                Step::Rest => continue,
-                Step::Ask => head.as_ref().and_then(|head| News::question(head)),
-                Step::TakeBack(request) => {
-                    self.desk.change(&device.id, |record| record.told.remove(session));
-                    Some(match &head {
-                        Some(head) => News::over(head, &request),
-                        None => News::Over {
-                            about: About {
-                                session: session.clone(),
-                                project: project.clone(),
-                                name: String::new(),
-                            },
-                            request,
-                            by: None,
-                        },
-                    })
-                }
-                Step::Forget => {
-                    self.desk.change(&device.id, |record| record.told.remove(session));
-                    None
-                }
-            };
-            if let Some(news) = news {
-                self.tell(&device, news);
-            }
-        }
-    }
-
-    /// What a device was told of a session's question, or will be by what is on its way.
-    fn told(&self, device: &DeviceId, session: &SessionId) -> Option<Told> {
-        let pushed = |request| Told {
-            request,
-            at: Millis(0),
-            how: How::Pushed,
-        };
-        let waiting = self.out.get(device).and_then(|out| out.question(session));
-        let collected = || {
-            let settling = self.settling.as_ref()?;
-            settling
-                .news
-                .get(device)?
-                .iter()
-                .rev()
-                .find_map(|news| match news {
-                    News::Asks { about, request, .. } if about.session == *session => Some(request),
-                    _ => None,
-                })
-        };
-        match waiting.or_else(collected) {
-            Some(request) => Some(pushed(request.clone())),
-            None => self.desk.records().get(device)?.told.get(session).cloned(),
-        }
-    }
-
     fn subscribed(&self) -> Vec<Arc<Device>> {
         let records = self.desk.records();
         let active = records.iter().filter(|(_, record)| record.to.is_some());
@@ -358,19 +247,6 @@ impl Office {
                 }
             }
             Verdict::Not => self.note_not_told(&device.id, &news),
-        }
-    }
-
-    /// A question that a device is not told of is not thought of again, and not taken back.
-    fn note_not_told(&self, device: &DeviceId, news: &News) {
-        if let News::Asks { about, request, .. } = news {
-            let told = Told {
-                request: request.clone(),
-                at: self.app.now(),
-                how: How::Not,
-            };
-            self.desk
-                .change(device, |record| record.note(about.session.clone(), told));
         }
     }
 
@@ -453,210 +329,5 @@ impl Office {
                 self.tell(&device, news);
             }
         }
-    }
-
-    fn carry_what_is_due(&mut self) {
-        let now = Instant::now();
-        let ids: Vec<DeviceId> = self.out.keys().cloned().collect();
-        for id in ids {
-            while self.carried.len() < CARRIED {
-                let Some(letter) = self.out.get_mut(&id).and_then(|out| out.next(now)) else {
-                    break;
-                };
-                self.carry(&id, letter, now);
-            }
-        }
-        self.out.retain(|_, out| !out.is_idle() || out.due().is_some());
-    }
-
-    /// Asks once more whether this may and should be said, and sends it off.
-    fn carry(&mut self, id: &DeviceId, mut letter: Letter, now: Instant) {
-        let Some(device) = self.devices.device(id) else {
-            return;
-        };
-        if letter.until <= now {
-            self.note_outcome(id, &mut letter, "expired", None);
-            return;
-        }
-        let verdict = self.verdict(&device, &letter.news);
-        if verdict != Verdict::Tell {
-            self.note_not_told(id, &letter.news);
-            return;
-        }
-        if let News::Asks { about, request, .. } = &letter.news {
-            let head = self.app.view().session_head(&about.session);
-            if head.and_then(|head| head.open_request().cloned()).as_ref() != Some(request) {
-                return; // answered meanwhile
-            }
-        }
-        let parcel = match self.parcel(&device, &letter, now) {
-            Ok(parcel) => parcel,
-            Err(why) => {
-                self.note_outcome(id, &mut letter, "refused", Some(why));
-                return;
-            }
-        };
-        letter.tried = true;
-        let (news, carried) = (letter.news.clone(), id.clone());
-        let task = self
-            .carried
-            .spawn(async move { (carried, letter, post::carry(parcel).await) });
-        if let Some(out) = self.out.get_mut(id) {
-            out.carries(&news, task);
-        }
-    }
-
-    fn parcel(&self, device: &Device, letter: &Letter, now: Instant) -> Result<Parcel, String> {
-        let (address, privacy, contact) = {
-            let records = self.desk.records();
-            let record = records.get(&device.id).ok_or("it was turned off")?;
-            let address = record.to.clone().ok_or("it was turned off")?;
-            (address, record.privacy, record.contact.clone())
-        };
-        let to = self
-            .desk
-            .allow
-            .admit(&address.endpoint)
-            .map_err(|error| error.to_string())?;
-        let keys = address.keys.read().ok_or("the keys of the browser are damaged")?;
-        let text = Payload::new(
-            &letter.news,
-            &self.labels(&letter.news, privacy),
-            privacy,
-            self.open_for(device),
-            letter.at,
-        );
-        let text = text.bytes().map_err(|error| error.to_string())?;
-        let content = content::seal(&text, &keys).map_err(|_| "the keys of the browser are none")?;
-        let authorization = self
-            .desk
-            .vapid
-            .authorization(&to.origin(), &contact, self.app.now())
-            .map_err(|error| error.to_string())?;
-        Ok(Parcel {
-            authorization,
-            content,
-            good_for: letter.until - now,
-            urgency: letter::urgency(&letter.news),
-            topic: letter::topic(&letter.news.tag(), &keys.secret),
-            to,
-        })
-    }
-
-    fn labels(&self, news: &News, privacy: Privacy) -> Labels {
-        if privacy == Privacy::Nothing {
-            return Labels::default();
-        }
-        let view = self.app.view();
-        let project = news.project().and_then(|id| view.project(id));
-        let sender = match news {
-            News::Mail { from, .. } => Id::parse(from).ok().and_then(|id| view.session_head(&id)),
-            _ => None,
-        };
-        Labels {
-            project: project.map(|project| project.name.clone()),
-            sender: sender.map(|head| head.name.clone()),
-        }
-    }
-
-    /// Open questions that this device may see: the number on its icon.
-    fn open_for(&self, device: &Device) -> usize {
-        let heads = self.app.view().session_heads(None);
-        let open = heads.iter().filter(|head| head.open_request().is_some());
-        open.filter(|head| device.may(Scope::View, Some(head.project_id.as_str())))
-            .count()
-    }
-
-    fn came_of(&mut self, (id, mut letter, outcome): Carried) {
-        let now = Instant::now();
-        let out = self.out.entry(id.clone()).or_default();
-        match outcome {
-            Outcome::Accepted => {
-                out.settled();
-                if let News::Asks { about, request, .. } = &letter.news {
-                    let told = Told {
-                        request: request.clone(),
-                        at: self.app.now(),
-                        how: How::Pushed,
-                    };
-                    self.desk
-                        .change(&id, |record| record.note(about.session.clone(), told));
-                }
-                self.note_outcome(&id, &mut letter, "accepted", None);
-                // It may have been answered on the way.
-                if let News::Asks { about, .. } = &letter.news {
-                    self.look_at(&about.session, &about.project);
-                }
-            }
-            Outcome::Gone(why) => {
-                self.drop_device(&id);
-                info!(device = %id, why, "the push service knows this device no more");
-                self.note_outcome(&id, &mut letter, "gone", Some(why));
-                let (at, reason) = (
-                    self.app.now(),
-                    "the push service does not know this phone any more",
-                );
-                self.desk.change(&id, |record| record.stop(at, reason));
-            }
-            Outcome::Refused(why) => {
-                out.settled();
-                warn!(device = %id, why, "a push was refused");
-                self.note_not_told(&id, &letter.news);
-                self.note_outcome(&id, &mut letter, "refused", Some(why));
-            }
-            Outcome::Later(asked, why) => self.again(&id, letter, "retrying", why, asked, now),
-            Outcome::Unreachable(why) => self.again(&id, letter, "unreachable", why, None, now),
-        }
-    }
-
-    fn again(
-        &mut self,
-        id: &DeviceId,
-        mut letter: Letter,
-        word: &str,
-        why: String,
-        asked: Option<Duration>,
-        now: Instant,
-    ) {
-        let out = self.out.entry(id.clone()).or_default();
-        let again = out.failed(asked, now);
-        let in_time = again < letter.until;
-        let word = if in_time { word } else { "expired" };
-        info!(device = %id, why, in_time, "a push was not taken");
-        // Who waits for the outcome hears it now.
-        self.note_outcome(id, &mut letter, word, Some(why));
-        if in_time && let Some(out) = self.out.get_mut(id) {
-            out.give_back(letter);
-        }
-    }
-
-    fn note_outcome(&self, id: &DeviceId, letter: &mut Letter, outcome: &str, detail: Option<String>) {
-        let last = Last {
-            at: self.app.now(),
-            outcome: outcome.to_owned(),
-            detail,
-        };
-        self.desk.change(id, |record| record.last = Some(last.clone()));
-        if let Some(told) = letter.told.take() {
-            let _hung_up = told.send(last);
-        }
-    }
-}
-
-/// The session whose question may be another one after this.
-fn questioned(event: &Event) -> Option<(SessionId, ProjectId)> {
-    match event {
-        Event::SessionCreated(session)
-        | Event::SessionUpdated(session)
-        | Event::NotifyNeedsInput { session, .. }
-        | Event::NotifySessionFailed(session)
-        | Event::NotifySessionCompleted(session) => {
-            Some((session.head.id.clone(), session.head.project_id.clone()))
-        }
-        Event::SessionInputAnswered { answered, project } => {
-            Some((answered.session_id.clone(), project.clone()))
-        }
-        Event::SessionDeleted { id, project } => Some((id.clone(), project.clone())),
-        _ => None,
     }
 }
