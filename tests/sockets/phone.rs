@@ -85,7 +85,10 @@ async fn a_session_event_holds_the_summary_and_what_is_new_and_never_a_history_o
     let path = format!("/api/sessions/{}", scene.session);
     scene
         .hub
-        .patch(&path, json!({"env": {"API_KEY": "secret-key"}}))
+        .patch(
+            &path,
+            json!({"env": {"API_KEY": "secret-key"}, "agentId": "agent-7"}),
+        )
         .await
         .expect(200);
     for n in 0..20 {
@@ -98,7 +101,11 @@ async fn a_session_event_holds_the_summary_and_what_is_new_and_never_a_history_o
     assert_eq!((new.len(), &new[0]["message"]), (1, &json!("new")));
     let fields: Vec<_> = new[0].as_object().unwrap().keys().collect();
     assert_eq!(fields, ["id", "type", "timestamp", "message"]);
-    assert_eq!(event["data"]["session"]["timelineLength"], 22);
+    let session = &event["data"]["session"];
+    assert_eq!(
+        (&session["timelineLength"], &session["agentId"]),
+        (&json!(22), &json!("agent-7"))
+    );
     let text = event.to_string();
     for absent in ["secret", "old 1", "env", "API_KEY", "hostname"] {
         assert!(!text.contains(absent), "{absent}: {text}");

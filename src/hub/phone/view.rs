@@ -91,6 +91,8 @@ pub struct SessionView<'a> {
     last_activity: Millis,
     completed_at: Option<Millis>,
     parent_session_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_id: Option<&'a str>,
     needs_input: Option<Question<'a>>,
     team_member_id: Option<&'a str>,
     team_members: Vec<Face<'a>>,
@@ -162,6 +164,7 @@ impl<'a> SessionView<'a> {
             last_activity: head.last_activity,
             completed_at: head.completed_at,
             parent_session_id: head.parent_session_id.as_deref(),
+            agent_id: head.agent_id.value().map(|id| cut(id)),
             needs_input: head.needs_input.value().map(|needs| Question::of(needs, head)),
             team_member_id: head.team_member_id.value().map(String::as_str),
             team_members: faces(head),

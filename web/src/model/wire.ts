@@ -61,6 +61,7 @@ export interface Session {
   lastActivity: number;
   completedAt: number | null;
   parentSessionId: string | null;
+  agentId?: string;
   needsInput: Question | null;
   teamMemberId: string | null;
   teamMembers: Face[];

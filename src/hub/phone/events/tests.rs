@@ -13,7 +13,7 @@ fn record<T: for<'de> Deserialize<'de>>(record: Value) -> T {
 
 fn session_json() -> Value {
     json!({
-        "id": "s", "projectId": "p", "taskIds": ["t"], "name": "N", "agentId": SECRET,
+        "id": "s", "projectId": "p", "taskIds": ["t"], "name": "N", "agentId": "agent-1",
         "env": {"API_KEY": SECRET}, "status": "working", "startedAt": 1, "lastActivity": 2,
         "hostname": SECRET, "platform": SECRET, "metadata": {"cwd": SECRET},
         "needsInput": {"active": true, "message": "which?", "requestId": "req_1", "other": SECRET},
