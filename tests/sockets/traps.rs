@@ -1,11 +1,13 @@
 //! What the library leaves open by itself, one story each: they must stay closed.
 
+use std::{fs, os::unix::fs::PermissionsExt};
+
 use serde_json::{Value, json};
 
 use crate::{
     client::Client,
     engine::Engine,
-    harness::{Setup, eventually},
+    harness::{Place, Setup, eventually},
     scene::{Scene, counted},
 };
 
@@ -33,19 +35,12 @@ async fn count(hub: &crate::harness::Daemon, kind: &str) -> u64 {
     status[kind].as_u64().expect("a number")
 }
 
-#[cfg(target_os = "linux")]
-fn descriptors(hub: &crate::harness::Daemon) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", hub.pid()))
-        .expect("it runs")
-        .count()
-}
-
 /// Traps 1 and 4: the library keeps such a client, its room, its task and its descriptor, and drops events silently.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn clients_that_do_not_read_are_gone_soon_with_all_they_held_and_others_miss_nothing() {
     let mut scene = Scene::with(Setup::new().config(CONFIG)).await;
-    let before = descriptors(&scene.hub);
+    let before = scene.hub.descriptors();
     let mut stalled = Vec::new();
     for _ in 0..10 {
         stalled.push(Engine::connected(scene.hub.port(), "/ui", &json!({})).await);
@@ -62,7 +57,7 @@ async fn clients_that_do_not_read_are_gone_soon_with_all_they_held_and_others_mi
     );
     // The reader, and connections of requests that are at their end.
     eventually("their descriptors are free", || async {
-        (descriptors(&scene.hub) <= before + 3).then_some(())
+        (scene.hub.descriptors() <= before + 3).then_some(())
     })
     .await;
     drop(stalled);
@@ -244,4 +239,42 @@ async fn sessions_are_bounded_before_they_say_what_they_want() {
         (scene.hub.get(polling).await.status == 200).then_some(())
     })
     .await;
+}
+
+/// What a phone asked for may be done only when it has gone. Then its answer is the last that holds its socket.
+#[tokio::test]
+async fn who_leaves_before_he_is_answered_holds_nobody_up() {
+    let place = Place::new();
+    let (asked, go) = (place.root().join("asked"), place.root().join("go"));
+    let waits = format!(
+        "#!/bin/sh\n: > '{}'\nwhile [ ! -e '{}' ]; do sleep 0.02; done\nexit 1\n",
+        asked.display(),
+        go.display()
+    );
+    let program = place.write("bin/maestro", &waits);
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("executable");
+    let setup = Setup::at(place)
+        .env("MANIFEST_GENERATOR", "cli")
+        .env("MAESTRO_CLI_PATH", program.to_string_lossy());
+    let scene = Scene::with(setup).await;
+    let members = format!("/api/team-members?projectId={}", scene.project);
+    let members = scene.hub.get(&members).await.expect(200);
+
+    let mut phone = Engine::connected(scene.hub.port(), "/mobile", &scene.auth()).await;
+    let wish = json!({"projectId": scene.project, "teamMemberId": members[0]["id"], "message": "Go", "requestId": "r"});
+    phone
+        .send(&format!("42/mobile,7{}", json!(["session:spawn", wish])))
+        .await;
+    eventually("its manifest is being made", || async {
+        asked.exists().then_some(())
+    })
+    .await;
+    drop(phone);
+    scene.counted("mobile", 0).await;
+    fs::write(go, "").expect("written");
+
+    let mut other = Client::connected(&scene.hub, "/mobile", scene.auth()).await;
+    scene.say("progress", "it goes on").await;
+    let heard = other.event("notify:progress").await;
+    assert_eq!(heard["data"]["message"], "it goes on");
 }

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use serde_json::{Value, json};
 use socketioxide::{
     SocketIo,
-    extract::{SocketRef, TryData},
+    extract::{Event, SocketRef, TryData},
     handler::ConnectHandler,
 };
 use tokio::time::timeout;
@@ -42,21 +42,24 @@ fn register(socket: &SocketRef, auth: &Auth, shared: &Arc<Shared>) -> Result<(),
     let seat = admit::phone(socket, auth, shared)?;
     let trial = socket.req_parts().extensions.get::<OnTrial>().is_some();
     greet(seat.peer(), shared, trial);
-    for verb in Verb::ALL {
-        let (peer, shared) = (seat.peer().clone(), shared.clone());
-        // The body runs as the requests come, one after the other; what they ask for is done in that order too.
-        socket.on(verb.name(), move |TryData(data): TryData<Value>, reply: Reply| {
-            let data = data.ok();
-            ask(&shared, &peer, Request { verb, data, reply });
+    let (peer, hub) = (seat.peer().clone(), shared.clone());
+    // The body runs as the requests come, one after the other; what they ask for is done in that order too. One handler
+    // for all: there are many phones, and each would keep its own of each.
+    socket.on_fallback(
+        move |Event(name): Event, TryData(data): TryData<Value>, reply: Reply| {
+            match Verb::called(&name) {
+                Some(verb) => {
+                    let data = data.ok();
+                    ask(&hub, &peer, Request { verb, data, reply });
+                }
+                None => {
+                    let unknown = Refusal::new("unknown_request", "there is no such request here");
+                    acknowledge(&peer, reply, Err(unknown));
+                }
+            }
             ready(())
-        });
-    }
-    let peer = seat.peer().clone();
-    socket.on_fallback(move |reply: Reply| {
-        let unknown = Refusal::new("unknown_request", "there is no such request here");
-        acknowledge(&peer, reply, Err(unknown));
-        ready(())
-    });
+        },
+    );
     admit::settle(socket, &shared.mobile, seat);
     Ok(())
 }

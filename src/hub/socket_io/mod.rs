@@ -34,7 +34,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::Request,
-    http::{Method, StatusCode},
+    http::{HeaderValue, Method, StatusCode},
     response::{IntoResponse, Response},
 };
 use socketioxide::{ParserConfig, SocketIo, service::SocketIoService};
@@ -66,7 +66,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Packets in the library's own buffer of a client: what is there is a copy.
 const BUFFER: usize = 32;
 /// Read buffer of a WebSocket: clients say little, and there are many of them.
-const READ_BUFFER: usize = 4096;
+const READ_BUFFER: usize = 1024;
 /// Binary parts of one packet: nothing here takes any, but whoever sends some is told so.
 const BINARIES: usize = 10;
 /// Where it is reached.
@@ -174,6 +174,7 @@ impl Gateway {
                 let from = request.extensions().get::<Origin>().cloned().unwrap_or_default();
                 let line = line.filter(|_| upgrade);
                 let session = Session::begin(hub.clients(), line, from, outside);
+                own_head(&mut request);
                 request.extensions_mut().insert(session);
             }
             (Some(sid), Some(line)) if upgrade => self.shared.lines.note(&sid, &line),
@@ -212,6 +213,20 @@ fn too_many() -> Refused {
     Refused {
         code: "too_many_sockets".to_owned(),
         ..Refused::busy("Too many sockets are open: this device has four, all devices together sixty-four")
+    }
+}
+
+/// Copies what was read of the request's head: the library keeps it as long as the session, and each text in it would keep
+/// the whole buffer of the connection (8 KiB) alive.
+fn own_head(request: &mut Request) {
+    for value in request.headers_mut().values_mut() {
+        if let Ok(mut own) = HeaderValue::from_bytes(value.as_bytes()) {
+            own.set_sensitive(value.is_sensitive());
+            *value = own;
+        }
+    }
+    if let Ok(own) = request.uri().to_string().parse() {
+        *request.uri_mut() = own;
     }
 }
 

@@ -24,6 +24,9 @@ use super::{
     session::{Lines, Session},
 };
 
+/// Items that wait for a socket now and then.
+const USUAL: usize = 32;
+
 /// An event as it is sent: rendered once for everybody who gets it.
 #[derive(Debug)]
 pub struct Rendered {
@@ -296,6 +299,10 @@ impl Peer {
                 }
                 if let Some(item) = state.waiting.pop_front() {
                     state.bytes -= item.weight();
+                    if state.waiting.is_empty() && state.waiting.capacity() > USUAL {
+                        // It was behind for once. A crowd that was needs no room for that ever after.
+                        state.waiting = VecDeque::new();
+                    }
                     return Ok(item);
                 }
                 if state.last_said {

@@ -1,10 +1,14 @@
 //! Where the answer to a request goes. Unlike the library's own, it can be tried again while the client does not read.
 
-use std::{convert::Infallible, fmt, sync::Arc};
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use serde_json::value::RawValue;
 use socketioxide::{
-    SendError,
+    SendError, SocketError,
     adapter::LocalAdapter,
     extract::AckSender,
     handler::{FromMessageParts, Value},
@@ -12,8 +16,11 @@ use socketioxide::{
 };
 
 /// The acknowledgement a client waits for, if it does.
+///
+/// It does not keep the socket: who has gone is not answered, and gives back all he held at once. A reply that were the
+/// last to hold a socket would end it wherever the reply is dropped, and a socket that ends takes the locks of its seat.
 pub struct Reply {
-    socket: Arc<Socket<LocalAdapter>>,
+    socket: Weak<Socket<LocalAdapter>>,
     id: Option<i64>,
 }
 
@@ -26,7 +33,7 @@ impl FromMessageParts<LocalAdapter> for Reply {
         id: &Option<i64>,
     ) -> Result<Self, Infallible> {
         Ok(Self {
-            socket: socket.clone(),
+            socket: Arc::downgrade(socket),
             id: *id,
         })
     }
@@ -40,8 +47,9 @@ impl Reply {
 
     /// Sends it.
     pub fn send(&self, body: &RawValue) -> Result<(), SendError> {
+        let socket = self.socket.upgrade().ok_or(SocketError::Closed)?;
         let mut none = Value::Bytes(bytes::Bytes::new()); // the sender does not look at the payload
-        let sender = AckSender::from_message_parts(&self.socket, &mut none, &self.id);
+        let sender = AckSender::from_message_parts(&socket, &mut none, &self.id);
         match sender {
             Ok(sender) => sender.send(&(body,)),
             Err(never) => match never {},

@@ -72,6 +72,11 @@ impl Verb {
         Self::Focus,
     ];
 
+    /// The one of this name.
+    pub fn called(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verb| verb.name() == name)
+    }
+
     /// Its name on the wire.
     pub fn name(self) -> &'static str {
         match self {

@@ -149,3 +149,19 @@ async fn a_device_that_is_gone_is_told_why_and_hears_nothing_more() {
     peer.offer(about(Some("p1"), None), || event(2));
     assert!(matches!(peer.next().await, Err(End::Gone(Denied::Revoked))));
 }
+
+#[tokio::test]
+async fn who_was_behind_and_has_caught_up_keeps_no_room_for_it() {
+    let bounds = Bounds {
+        frames: 1000,
+        bytes: 1 << 20,
+    };
+    let peer = Peer::new("sid".into(), Caller::Local, Wants::Desktop(None), None, bounds);
+    for n in 0..500 {
+        peer.say(said(n));
+    }
+    for n in 0..500 {
+        assert_eq!(next(&peer).await, format!("said {n}"));
+    }
+    assert_eq!(peer.state().waiting.capacity(), 0);
+}
