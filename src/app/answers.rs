@@ -4,11 +4,11 @@
 //! on. If that fails, or we are killed in between, an agent that asks finds it there, and it is mailed later
 //! (`kept_answers`); mail of one answer is one mail, however often it is tried.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use serde_json::{Map, json};
-use tokio::time::{self, Instant};
+use tokio::time;
 use tracing::{info, warn};
 
 use crate::crash;
@@ -199,15 +199,22 @@ impl App {
         })
     }
 
-    /// How a question of a session stands, waiting up to `patience` for its answer. Without `request` it is the open
-    /// question, the last one if that was answered, or whatever is asked next.
+    /// How a question of a session stands, waiting up to `patience` for its answer, or until `cut_short`. Without `request`
+    /// it is the open question, the last one if that was answered, or whatever is asked next. What is answered already is
+    /// told however short the wait is.
     pub async fn wait_for_input(
         &self,
         session: &SessionId,
         request: Option<&RequestId>,
         patience: Duration,
+        cut_short: impl Future<Output = ()>,
     ) -> Result<InputState, AppError> {
-        let deadline = Instant::now() + patience;
+        let mut over = pin!(async {
+            tokio::select! {
+                () = time::sleep(patience) => {}
+                () = cut_short => {}
+            }
+        });
         loop {
             // Registered before looking: what comes in between is found by the one or by the other.
             let waiting = self.input_waiters.register(session, request);
@@ -222,10 +229,14 @@ impl App {
                 }
                 InputState::Answered(_) | InputState::Over { .. } => return Ok(state),
             }
-            match time::timeout_at(deadline, waiting.answer()).await {
-                Ok(Some(answer)) => return Ok(InputState::Answered(Arc::unwrap_or_clone(answer))),
-                Ok(None) => {} // something has changed: look again
-                Err(_) => return Ok(known::session_head(&*self.view(), session)?.input(request)),
+            tokio::select! {
+                biased; // who is given an answer gets it
+                answer = waiting.answer() => {
+                    if let Some(answer) = answer {
+                        return Ok(InputState::Answered(Arc::unwrap_or_clone(answer)));
+                    } // something has changed: look again
+                }
+                () = &mut over => return Ok(known::session_head(&*self.view(), session)?.input(request)),
             }
         }
     }

@@ -2,6 +2,7 @@
 //! from outside one cannot see who waits, nor have a mailbox fail.
 
 use std::{
+    future::{pending, ready},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -187,7 +188,8 @@ async fn no_answer_falls_between_looking_and_waiting() {
     for n in 0..200 {
         let request = it.ask(&n.to_string()).await;
         let (app, id, wanted) = (house.app.clone(), it.id.clone(), request.clone());
-        let waits = tokio::spawn(async move { app.wait_for_input(&id, Some(&wanted), PATIENCE).await });
+        let waits =
+            tokio::spawn(async move { app.wait_for_input(&id, Some(&wanted), PATIENCE, pending()).await });
         it.app
             .answer_input(&Caller::Local, it.says(Some(&request), "yes"))
             .await
@@ -208,7 +210,7 @@ async fn who_does_not_say_what_it_waits_for_gets_the_next_answer() {
     let house = sound();
     let it = Asking::new(&house.app).await;
     let (app, id) = (house.app.clone(), it.id.clone());
-    let waits = tokio::spawn(async move { app.wait_for_input(&id, None, PATIENCE).await });
+    let waits = tokio::spawn(async move { app.wait_for_input(&id, None, PATIENCE, pending()).await });
     until_waiting(&house, 1).await;
     let request = it.ask("Which?").await;
     until_waiting(&house, 1).await;
@@ -219,7 +221,7 @@ async fn who_does_not_say_what_it_waits_for_gets_the_next_answer() {
     assert!(matches!(waits.await.unwrap().unwrap(), InputState::Answered(answer) if answer.text == "yes"));
     let nothing = it
         .app
-        .wait_for_input(&it.id, Some(&request), Duration::ZERO)
+        .wait_for_input(&it.id, Some(&request), Duration::ZERO, pending())
         .await;
     assert!(
         matches!(nothing.unwrap(), InputState::Answered(_)),
@@ -342,14 +344,14 @@ async fn an_answer_that_could_not_be_sent_on_is_there_for_the_agent_and_not_mail
     let house = away(&is_back);
     let it = Asking::new(&house.app).await;
     let request = it.ask("Which?").await;
+    // The hub stops: nobody waits any more, but what is there is told, though it takes a write.
+    let look = || it.app.wait_for_input(&it.id, Some(&request), PATIENCE, ready(()));
+    assert!(matches!(look().await.unwrap(), InputState::Waiting(_)));
     it.app
         .answer_input(&Caller::Local, it.says(None, "the left"))
         .await
         .unwrap();
-    let found = it
-        .app
-        .wait_for_input(&it.id, Some(&request), Duration::ZERO)
-        .await;
+    let found = look().await;
     assert!(matches!(found.unwrap(), InputState::Answered(answer) if answer.text == "the left"));
     is_back.store(true, Ordering::SeqCst);
     it.app.send_kept_answers().await;

@@ -115,13 +115,12 @@ async fn reply_input(
 async fn wait(State(hub): State<Hub>, One(session): One<SessionKind>, query: Params) -> Answer {
     let request = query.text("requestId").map(request_id).transpose()?;
     let patience = patience(query.get("timeout"))?;
-    let state = tokio::select! {
-        biased; // what was answered is told even now
-        state = hub.app().wait_for_input(&session, request.as_ref(), patience) => state?,
-        // As if the time were up: the agent asks again, and finds the next hub.
-        () = hub.stopping().cancelled() => InputState::Waiting(request),
-    };
-    Ok(reply::ok(&Input::from(state)))
+    // When we stop it is as if the time were up: the agent asks again, and finds the next hub.
+    let stopping = hub.stopping().cancelled();
+    let state = hub
+        .app()
+        .wait_for_input(&session, request.as_ref(), patience, stopping);
+    Ok(reply::ok(&Input::from(state.await?)))
 }
 
 fn request_id(text: &str) -> Result<RequestId, RouteError> {
