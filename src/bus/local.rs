@@ -71,6 +71,9 @@ pub struct Cut {
     pub bytes: usize,
 }
 
+/// What waits for a subscriber now and then.
+const USUAL: usize = 32;
+
 /// The bus. Clones share it.
 #[derive(Clone, Default)]
 pub struct Local {
@@ -318,6 +321,10 @@ impl Subscription {
         let taken: usize = state.waiting.range(..count).map(|(_, weight)| weight).sum();
         state.bytes -= taken;
         out.extend(state.waiting.drain(..count).map(|(delivery, _)| delivery));
+        if state.waiting.is_empty() && state.waiting.capacity() > USUAL {
+            // It was behind for once. A crowd that was needs no room for that ever after.
+            state.waiting = VecDeque::new();
+        }
         Ok(count > 0)
     }
 
@@ -473,6 +480,20 @@ mod tests {
             "the queue is freed at once"
         );
         assert_eq!(names(&other).len(), 10);
+    }
+
+    #[test]
+    fn who_was_behind_and_has_caught_up_keeps_no_room_for_it() {
+        let bus = Local::new();
+        let slow = bus.subscribe(Kind::Raw, ROOMY);
+        for _ in 0..100 {
+            bus.publish(vec![about("a")]);
+        }
+        assert_eq!(names(&slow).len(), 100);
+        assert_eq!(slow.queue.state().waiting.capacity(), 0);
+        bus.publish(vec![about("a")]);
+        assert_eq!(names(&slow).len(), 1);
+        assert_ne!(slow.queue.state().waiting.capacity(), 0, "the usual room stays");
     }
 
     #[test]

@@ -265,6 +265,7 @@ impl Daemon {
                 }
             });
         }
+        self.background.spawn("memory", vitals::give_memory_back);
         let (watchdog, pulse) = (self.ground.notifier.clone(), self.pulse.0.clone());
         let store = self.store.database().clone();
         self.background.spawn("watchdog", move |stop| {

@@ -9,13 +9,16 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 /// A sealed piece of text is about this long (bytes); the open tail is shorter.
-const PIECE: usize = 16 * 1024;
+const PIECE: usize = 8 * 1024;
+/// Room for more that a tail gets when it has to be copied.
+const ROOM: usize = 1024;
 
-/// JSON values in order, joined by commas. Cloning is cheap.
+/// JSON values in order, joined by commas. A clone shares all of the text; only the next one to append to a shared log
+/// copies its tail.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
-    sealed: Vec<Arc<str>>,
-    tail: String,
+    sealed: Arc<Vec<Arc<str>>>,
+    tail: Arc<String>,
     len: usize,
     bytes: usize,
     unsaved: Vec<Arc<str>>,
@@ -52,16 +55,28 @@ impl Log {
 
     /// Appends the text of a value that comes from the store. The caller vouches that it is one JSON value.
     pub fn restore(&mut self, text: &str) {
-        if self.len > 0 {
-            self.tail.push(',');
-            self.bytes += 1;
+        let divided = self.len > 0;
+        let tail = self.own_tail(text.len() + 1);
+        if divided {
+            tail.push(',');
         }
-        self.tail.push_str(text);
+        tail.push_str(text);
+        if tail.len() >= PIECE {
+            let piece = std::mem::take(tail);
+            Arc::make_mut(&mut self.sealed).push(piece.into());
+        }
         self.len += 1;
-        self.bytes += text.len();
-        if self.tail.len() >= PIECE {
-            self.sealed.push(std::mem::take(&mut self.tail).into());
+        self.bytes += text.len() + usize::from(divided);
+    }
+
+    /// The tail for this log alone, with room for `more` bytes.
+    fn own_tail(&mut self, more: usize) -> &mut String {
+        if Arc::get_mut(&mut self.tail).is_none() {
+            let mut own = String::with_capacity(self.tail.len() + more + ROOM);
+            own.push_str(&self.tail);
+            self.tail = Arc::new(own);
         }
+        Arc::make_mut(&mut self.tail) // nobody else has it: nothing is copied
     }
 
     /// Values appended since the log was last stored, oldest first: what the store writes, and what is new in an event.
@@ -78,7 +93,7 @@ impl Log {
     pub fn write_json(&self, out: &mut Vec<u8>) {
         out.reserve(self.bytes + 2);
         out.push(b'[');
-        for piece in &self.sealed {
+        for piece in self.sealed.iter() {
             out.extend_from_slice(piece.as_bytes());
         }
         out.extend_from_slice(self.tail.as_bytes());

@@ -8,6 +8,7 @@ mod log_file;
 mod log_writer;
 pub mod logging;
 pub mod manager;
+pub mod memory;
 pub mod network;
 pub mod notify;
 pub mod recent;

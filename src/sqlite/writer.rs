@@ -19,7 +19,7 @@ use super::{Meters, SqliteError};
 
 /// Work for the writer thread.
 pub trait Job: Send {
-    /// Does the work inside a savepoint of a transaction that other jobs share. Must not commit or roll back itself.
+    /// Does the work inside a transaction that other jobs may share, undone for itself if it must be. Must not commit or roll back itself.
     fn run(&mut self, db: &Connection) -> rusqlite::Result<Verdict>;
     /// Called once, after the commit, in the order of the jobs. `Ok(Keep)`: the work is durable. `Ok(Undo)`: it was
     /// undone as wished. `Err`: nothing of it is left.
@@ -199,10 +199,11 @@ impl Worker {
         let begun = self.execute("BEGIN IMMEDIATE").map_err(SqliteError::from);
         let mut failure = begun.err();
         crash::point("commit.begun");
+        let alone = jobs.len() == 1;
         for mut job in jobs {
             let own = match &failure {
                 Some(error) => Err(error.clone()),
-                None => self.run(&mut *job).unwrap_or_else(|error| {
+                None => self.run(&mut *job, alone).unwrap_or_else(|error| {
                     failure = Some(error.clone());
                     Err(error)
                 }),
@@ -211,7 +212,10 @@ impl Worker {
         }
         if failure.is_none() {
             crash::point("commit.ran");
-            failure = self.execute("COMMIT").err().map(SqliteError::from);
+            // A job that was alone and is undone has ended the transaction with it.
+            if !self.conn.is_autocommit() {
+                failure = self.execute("COMMIT").err().map(SqliteError::from);
+            }
             crash::point("commit.committed");
         }
         match failure {
@@ -226,9 +230,14 @@ impl Worker {
         }
     }
 
-    /// The inner result is the job's own; the outer one fails the whole batch.
-    fn run(&self, job: &mut dyn Job) -> Result<Result<Verdict, SqliteError>, SqliteError> {
-        self.execute("SAVEPOINT job")?;
+    /// The inner result is the job's own; the outer one fails the whole batch. Jobs that share a transaction get a savepoint
+    /// each, for which SQLite copies every page that they change; one that is alone is undone with the transaction.
+    fn run(&self, job: &mut dyn Job, alone: bool) -> Result<Result<Verdict, SqliteError>, SqliteError> {
+        let (begin, undo, end) = match alone {
+            true => (None, "ROLLBACK", None),
+            false => (Some("SAVEPOINT job"), "ROLLBACK TO job", Some("RELEASE job")),
+        };
+        begin.map_or(Ok(()), |begin| self.execute(begin))?;
         let own = match catch_unwind(AssertUnwindSafe(|| job.run(&self.conn))) {
             Ok(result) => result.map_err(SqliteError::from),
             Err(panic) => Err(SqliteError::Panicked(words(&*panic))),
@@ -238,9 +247,9 @@ impl Worker {
             return Err(own.err().unwrap_or_else(|| self.last_error()));
         }
         if own != Ok(Verdict::Keep) {
-            self.execute("ROLLBACK TO job")?;
+            self.execute(undo)?;
         }
-        self.execute("RELEASE job")?;
+        end.map_or(Ok(()), |end| self.execute(end))?;
         Ok(own)
     }
 
