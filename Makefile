@@ -9,7 +9,7 @@ TIME ?= 600
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench compare deb fuzz chaos crashes malformed load page screens page-speed macos
+.PHONY: help run build test lint fmt bench costs compare deb fuzz chaos crashes malformed load page screens page-speed macos
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,5 +87,8 @@ deb: ## make the Debian package, in target/debian
 bench: ## measure what docs/BENCHMARKS.md records
 	$(CARGO) bench --locked --bench hub -- --write
 
-compare: build ## measure beside the Node server, and record it in docs/BENCHMARKS.md (about 20 minutes)
+costs: ## count what each operation allocates at three sizes, and record it in docs/BENCHMARKS.md
+	$(CARGO) test --release --locked --test costs -- --write
+
+compare: build ## measure beside the Node server, and record it in docs/BENCHMARKS.md (40 minutes; QUICK=1: 15)
 	benches/compare/run.sh

@@ -16,8 +16,8 @@ group() {
         redis) need redis-server redis-server redis ;;
         clients) need node nodejs node; need npm npm node; need python3 python3-venv python; clients ;;
         web) need node nodejs node; need npm npm node ;; # web/check.sh brings the packages of web/package-lock.json
-        chromium) chromium ;;
-        browser) group clients; chromium ;; # driven by playwright-core, which downloads none of its own
+        chromium) a_chromium ;;
+        browser) group clients; a_chromium ;; # driven by playwright-core, which downloads none of its own
         compare) need wrk wrk wrk; need redis-cli redis-tools redis; need node nodejs node; need npm npm node; need python3 python3 python ;;
         promtool) promtool_alone ;;
         docs) need curl curl curl; need jq jq jq ;;
@@ -47,7 +47,7 @@ need() {
 }
 
 # Debian's, or whatever Chromium or Chrome is there.
-chromium() {
+a_chromium() { # not named as the command is: `command -v` would find the function
     for name in chromium chromium-browser google-chrome; do
         command -v "$name" >/dev/null 2>&1 && return 0
     done

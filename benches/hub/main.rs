@@ -11,8 +11,8 @@
 #[path = "../../tests/harness/mod.rs"]
 mod harness;
 mod limits;
+mod operator;
 mod shared;
-mod wire;
 
 use std::{
     fmt::Write as _,
@@ -23,9 +23,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Daemon, Setup};
+use harness::{
+    Daemon, Setup, page,
+    wire::{self, Connection, RawSocket},
+};
 use serde_json::{Value, json};
-use wire::{Connection, RawSocket};
 
 /// Connections of the throughput measurements.
 const CONNECTIONS: usize = 32;
@@ -65,7 +67,7 @@ async fn main() {
     );
 
     let daemon = Setup::new().start().await;
-    row("RSS when idle", format!("{:.1} MB", rss_mb(&daemon)), "≤ 15 MB");
+    row("RSS when idle", megabytes(&daemon), "≤ 15 MB");
     let hub = Hub::furnish(&daemon).await;
     for (what, request, aim) in hub.throughput() {
         let (rate, cpu) = throughput(&daemon, &request);
@@ -89,7 +91,7 @@ async fn main() {
         spread(&hub.patch_to_event(&daemon)),
         "p50 ≤ 250 µs, p99 ≤ 1 ms",
     );
-    row("RSS after all this", format!("{:.1} MB", rss_mb(&daemon)), "");
+    row("RSS after all this", megabytes(&daemon), "");
     drop(daemon);
     row(
         "exec → first 200 on /health, 200 sessions × 50 entries",
@@ -97,6 +99,7 @@ async fn main() {
         "≤ 30 ms",
     );
     shared::measure(&mut row).await;
+    operator::measure(&mut row).await;
     if std::env::args().any(|arg| arg == "--write") {
         record(&rows);
     }
@@ -271,13 +274,8 @@ impl Hub {
             let request = wire::patch(&path, &json!({"agentId": format!("mark-{n}")}));
             let began = Instant::now();
             connection.send(&request).expect("a request");
-            let frame = socket.next().expect("an event");
+            socket.until(&format!("mark-{n}\"")).expect("an event");
             times.push(began.elapsed());
-            let mark = format!("mark-{n}\"");
-            assert!(
-                frame.windows(mark.len()).any(|window| window == mark.as_bytes()),
-                "the event is not the one just caused"
-            );
             assert_eq!(connection.receive().expect("an answer").status, 200);
         }
         times
@@ -289,7 +287,7 @@ type Request<'a> = Box<dyn Fn(usize) -> Vec<u8> + Sync + 'a>;
 /// Answers a second over all connections, and the server's CPU time an answer in microseconds.
 fn throughput(daemon: &Daemon, request: &Request<'_>) -> (f64, f64) {
     let count = AtomicUsize::new(0);
-    let cpu = cpu_time(daemon);
+    let cpu = daemon.cpu_time();
     let began = Instant::now();
     thread::scope(|scope| {
         for _ in 0..CONNECTIONS {
@@ -306,14 +304,14 @@ fn throughput(daemon: &Daemon, request: &Request<'_>) -> (f64, f64) {
     });
     let (answers, spent) = (
         count.load(Ordering::Relaxed) as f64,
-        (cpu_time(daemon) - cpu).as_secs_f64(),
+        (daemon.cpu_time() - cpu).as_secs_f64(),
     );
     (answers / began.elapsed().as_secs_f64(), spent * 1e6 / answers)
 }
 
 fn latency(daemon: &Daemon, request: &[u8], samples: usize) -> (Vec<Duration>, f64) {
     let mut connection = Connection::open(daemon.port()).expect("a connection");
-    let cpu = cpu_time(daemon);
+    let cpu = daemon.cpu_time();
     let times = (0..samples)
         .map(|_| {
             let began = Instant::now();
@@ -324,36 +322,12 @@ fn latency(daemon: &Daemon, request: &[u8], samples: usize) -> (Vec<Duration>, f
         .collect();
     (
         times,
-        (cpu_time(daemon) - cpu).as_secs_f64() * 1e6 / samples as f64,
+        (daemon.cpu_time() - cpu).as_secs_f64() * 1e6 / samples as f64,
     )
 }
 
-/// User and system time of the daemon so far (Linux; elsewhere zero).
-fn cpu_time(daemon: &Daemon) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap_or_default();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    let ticks: u64 = [11, 12]
-        .iter()
-        .filter_map(|&n| fields.get(n)?.parse::<u64>().ok())
-        .sum();
-    Duration::from_millis(ticks * 10) // CLK_TCK is 100 on every Linux we know
-}
-
-fn rss_mb(daemon: &Daemon) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap_or_default();
-    let kb = status.lines().find_map(|line| {
-        line.strip_prefix("VmRSS:")?
-            .trim()
-            .strip_suffix(" kB")?
-            .parse::<f64>()
-            .ok()
-    });
-    kb.unwrap_or(0.0) / 1024.0
+fn megabytes(daemon: &Daemon) -> String {
+    format!("{:.1} MB", daemon.memory_kib() as f64 / 1024.0)
 }
 
 fn spread(times: &[Duration]) -> String {
@@ -376,10 +350,5 @@ fn record(rows: &[Row]) {
     for row in rows {
         let _infallible = writeln!(text, "| {} | {} | {} |", row.what, row.result, row.aim);
     }
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/BENCHMARKS.md");
-    let before = fs::read_to_string(&page).expect("the page is there");
-    let (begin, end) = ("<!-- bench -->\n", "<!-- /bench -->");
-    let (head, rest) = before.split_once(begin).expect("the mark of the beginning");
-    let (_, tail) = rest.split_once(end).expect("the mark of the end");
-    fs::write(&page, format!("{head}{begin}{text}{end}{tail}")).expect("docs can be written");
+    page::record("BENCHMARKS.md", "bench", &text);
 }

@@ -21,13 +21,11 @@ mod requests;
 
 use std::{
     fmt::Write as _,
-    fs,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use harness::{Daemon, Setup, eventually};
+use harness::{Daemon, Setup, eventually, page};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
@@ -122,7 +120,7 @@ async fn main() {
          | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     let mut stretch = async |name: String, long: Duration| {
-        let cpu = cpu(&hub);
+        let cpu = hub.cpu_time();
         tokio::time::sleep(long).await;
         let row = row(&name, &hub, &times, cpu, long);
         println!("{row}");
@@ -150,7 +148,11 @@ async fn main() {
             HEARTBEAT.as_secs(),
             phones / projects
         );
-        write(&format!("{head}{table}\n{overload} {end}\n"));
+        page::record(
+            "RELIABILITY.md",
+            "load",
+            &format!("{head}{table}\n{overload} {end}\n"),
+        );
     }
 }
 
@@ -203,7 +205,7 @@ async fn overload(hub: &Daemon, tasks: &[String], times: &Arc<Times>) -> String 
     )
 }
 
-fn row(name: &str, hub: &Daemon, times: &Times, cpu_before: f64, long: Duration) -> String {
+fn row(name: &str, hub: &Daemon, times: &Times, cpu_before: Duration, long: Duration) -> String {
     let (deliveries, changes, heartbeats) = (
         times.deliveries.take(),
         times.changes.take(),
@@ -220,40 +222,8 @@ fn row(name: &str, hub: &Daemon, times: &Times, cpu_before: f64, long: Duration)
         changes.at(0.99),
         heartbeats.at(0.50),
         heartbeats.at(0.99),
-        memory(hub),
-        fs::read_dir(format!("/proc/{}/fd", hub.pid())).map_or(0, Iterator::count),
-        100.0 * (cpu(hub) - cpu_before) / long.as_secs_f64(),
+        hub.memory_kib() as f64 / 1024.0,
+        hub.descriptors(),
+        100.0 * (hub.cpu_time() - cpu_before).as_secs_f64() / long.as_secs_f64(),
     )
-}
-
-/// Memory in use (MB).
-fn memory(hub: &Daemon) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", hub.pid())).unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap_or("0");
-    line.split_whitespace()
-        .next()
-        .and_then(|kb| kb.parse::<f64>().ok())
-        .unwrap_or_default()
-        / 1024.0
-}
-
-/// Seconds of CPU used so far.
-fn cpu(hub: &Daemon) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", hub.pid())).unwrap_or_default();
-    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks = rest.split_whitespace().skip(11).take(2);
-    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
-}
-
-/// Puts the table between its marks in docs/RELIABILITY.md.
-fn write(text: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/RELIABILITY.md");
-    let old = fs::read_to_string(&file).expect("docs/RELIABILITY.md");
-    let (begin, end) = ("<!-- load: begin -->\n", "<!-- load: end -->");
-    let (before, rest) = old.split_once(begin).expect("its mark");
-    let (_, after) = rest.split_once(end).expect("its mark");
-    fs::write(&file, format!("{before}{begin}{text}{end}{after}")).expect("written");
 }

@@ -21,6 +21,17 @@ pub struct Parameter {
     pub schema: Schema,
 }
 
+impl Parameter {
+    fn new(name: &'static str, about: &'static str, required: bool, schema: Schema) -> Self {
+        Self {
+            name,
+            about,
+            required,
+            schema,
+        }
+    }
+}
+
 /// An answer: when it is given, and what it holds.
 pub struct Told {
     pub status: StatusCode,
@@ -81,48 +92,28 @@ pub fn shape_of<T: JsonSchema>() -> Schema {
 impl Operation {
     /// A part of the path, if it is not an id.
     pub fn path(mut self, name: &'static str, about: &'static str, schema: Schema) -> Self {
-        let required = true;
-        self.paths.push(Parameter {
-            name,
-            about,
-            required,
-            schema,
-        });
+        self.paths.push(Parameter::new(name, about, true, schema));
         self
     }
 
     /// A parameter of the query that may be left out.
     pub fn query(mut self, name: &'static str, about: &'static str, schema: Schema) -> Self {
-        let required = false;
-        self.queries.push(Parameter {
-            name,
-            about,
-            required,
-            schema,
-        });
+        self.queries.push(Parameter::new(name, about, false, schema));
         self
     }
 
     /// A parameter of the query that must be there.
     pub fn needs(mut self, name: &'static str, about: &'static str, schema: Schema) -> Self {
-        let required = true;
-        self.queries.push(Parameter {
-            name,
-            about,
-            required,
-            schema,
-        });
+        self.queries.push(Parameter::new(name, about, true, schema));
         self
     }
 
     /// May be repeated under the same key without being done twice.
     pub fn repeatable(mut self) -> Self {
-        self.headers.push(Parameter {
-            name: "Idempotency-Key",
-            about: "A repetition under the same key is answered alike, and done once",
-            required: false,
-            schema: json_schema!({"type": "string", "pattern": "^[!-~]{1,255}$"}),
-        });
+        let about = "A repetition under the same key is answered alike, and done once";
+        let key = json_schema!({"type": "string", "pattern": "^[!-~]{1,255}$"});
+        self.headers
+            .push(Parameter::new("Idempotency-Key", about, false, key));
         self
     }
 

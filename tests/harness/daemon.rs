@@ -22,6 +22,7 @@ pub struct Setup {
     place: Place,
     env: Vec<(String, String)>,
     config: Option<String>,
+    program: PathBuf,
 }
 
 impl Setup {
@@ -39,7 +40,14 @@ impl Setup {
             place,
             env,
             config: None,
+            program: program("maestrod", env!("CARGO_BIN_EXE_maestrod")),
         }
+    }
+
+    /// Another program that is maestrod.
+    pub fn program(mut self, program: PathBuf) -> Self {
+        self.program = program;
+        self
     }
 
     pub fn place(&self) -> &Place {
@@ -127,7 +135,7 @@ impl Daemon {
 
     /// Leaves `server-url` as it is: another daemon may be living in this place.
     fn spawn_beside(setup: Setup) -> Self {
-        let mut command = setup.command(program("maestrod", env!("CARGO_BIN_EXE_maestrod")));
+        let mut command = setup.command(&setup.program);
         command.arg("run");
         if let Some(toml) = &setup.config {
             command

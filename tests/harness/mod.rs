@@ -20,11 +20,14 @@ pub mod caller;
 pub mod daemon;
 pub mod dice;
 pub mod http;
+pub mod page;
 pub mod place;
 pub mod push_service;
 pub mod redis;
 pub mod socket;
 pub mod tunnel;
+pub mod vitals;
+pub mod wire;
 
 pub use caller::{Caller, Reply};
 pub use daemon::{Daemon, Setup};

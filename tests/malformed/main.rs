@@ -15,7 +15,6 @@ mod wire;
 
 use std::{
     collections::BTreeMap,
-    fs,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -131,18 +130,9 @@ async fn quiet(hub: &Daemon) -> (u64, u64) {
     })
     .await;
     let descriptors = eventually("descriptors are closed", || async {
-        let open = fs::read_dir(format!("/proc/{}/fd", hub.pid())).ok()?.count();
+        let open = hub.descriptors();
         (open < 60).then_some(open)
     })
     .await;
-    let status = fs::read_to_string(format!("/proc/{}/status", hub.pid())).expect("it lives");
-    let memory = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .expect("memory");
-    let memory = memory.split_whitespace().next().expect("a number");
-    (
-        memory.parse().expect("a number"),
-        u64::try_from(descriptors).expect("a number"),
-    )
+    (hub.memory_kib(), descriptors as u64)
 }

@@ -220,7 +220,7 @@ impl Reader {
     }
 }
 
-/// True if `line` is the line that is shown, but for numbers, ids, and what stands for `…`.
+/// True if `line` is the line that is shown, but for numbers, ids, codes, and what stands for `…`.
 fn looks_like(shown: &str, line: &str) -> bool {
     let mut words = line.split_whitespace();
     for wanted in shown.split_whitespace() {
@@ -228,7 +228,7 @@ fn looks_like(shown: &str, line: &str) -> bool {
             return true;
         }
         let Some(word) = words.next() else { return false };
-        let varies = |word: &str| word.contains(|c: char| c.is_ascii_digit());
+        let varies = |word: &str| word.contains(|c: char| c.is_ascii_digit()) || ends_in_a_code(word);
         let same = word == wanted || (varies(wanted) && varies(word));
         if !same {
             return false;
@@ -237,8 +237,19 @@ fn looks_like(shown: &str, line: &str) -> bool {
     words.next().is_none()
 }
 
+/// A pairing code: one in twenty has no digit in it.
+fn ends_in_a_code(word: &str) -> bool {
+    let code = word.rsplit('/').next().unwrap_or(word).replace('-', "");
+    code.len() == 8 && code.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+}
+
 #[test]
 fn a_line_looks_like_what_is_shown_but_for_its_numbers() {
+    assert!(looks_like(
+        "open https://h/pair/DEDHZ7CM",
+        "open https://h/pair/QGJMQTJC"
+    ));
+    assert!(!looks_like("open DEDH-Z7CM", "open nothing"));
     assert!(looks_like("up 6 s, pid 28101", "up  12 s, pid 7"));
     assert!(looks_like("redis ready …", "redis    ready      for 6 s"));
     assert!(!looks_like("redis ready", "redis ready for"));

@@ -75,23 +75,9 @@ async fn a_crowd_that_does_not_read_costs_no_more_memory_than_its_queues() {
         crowd.push(daemon.listen().await);
     }
     let mut reader = daemon.listen().await;
-    let before = resident_kib(&daemon);
+    let before = daemon.memory_kib();
     flood(&daemon, &mut reader, CROWD).await;
-    let grown = resident_kib(&daemon).saturating_sub(before);
+    let grown = daemon.memory_kib().saturating_sub(before);
     // Twenty queues of 256 KiB, what is on its way, and room for an allocator: far below 20 copies of everything.
     assert!(grown < 48 * 1024, "{grown} KiB more");
-}
-
-#[cfg(target_os = "linux")]
-fn resident_kib(daemon: &Daemon) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).expect("it runs");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .expect("RSS");
-    line.split_whitespace()
-        .nth(1)
-        .expect("a number")
-        .parse()
-        .expect("a number")
 }

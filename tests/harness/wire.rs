@@ -90,15 +90,33 @@ pub struct RawSocket {
 
 impl RawSocket {
     pub fn open(port: u16) -> io::Result<Self> {
+        Self::at(port, "/")
+    }
+
+    fn at(port: u16, path: &str) -> io::Result<Self> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")?;
-        let mut stream = BufReader::with_capacity(64 * 1024, stream);
+        let upgrade = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(upgrade.as_bytes())?;
+        let mut stream = BufReader::with_capacity(16 * 1024, stream);
         let mut line = String::new();
         while stream.read_line(&mut line)? > 2 {
             line.clear();
         }
         Ok(Self { stream })
+    }
+
+    /// Frames until one contains this.
+    pub fn until(&mut self, mark: &str) -> io::Result<Vec<u8>> {
+        loop {
+            let frame = self.next()?;
+            if frame.windows(mark.len()).any(|window| window == mark.as_bytes()) {
+                return Ok(frame);
+            }
+        }
     }
 
     /// The next frame's payload (RFC 6455 section 5.2; servers do not mask).
@@ -121,6 +139,42 @@ impl RawSocket {
         let mut payload = vec![0; length];
         self.stream.read_exact(&mut payload)?;
         Ok(payload)
+    }
+}
+
+/// A phone at `/mobile` that is only listened to (Socket.IO over a WebSocket).
+pub struct Phone {
+    socket: RawSocket,
+}
+
+impl Phone {
+    /// Connects it, until it is greeted.
+    pub fn open(port: u16, project: &str) -> io::Result<Self> {
+        let socket = RawSocket::at(port, "/socket.io/?EIO=4&transport=websocket")?;
+        let mut phone = Self { socket };
+        phone.say(&format!("40/mobile,{{\"projectId\":\"{project}\"}}"))?;
+        phone.until("[\"hello\",")?;
+        Ok(phone)
+    }
+
+    /// Frames until one contains this; pings are answered.
+    pub fn until(&mut self, mark: &str) -> io::Result<()> {
+        loop {
+            let frame = self.socket.next()?;
+            if frame == b"2" {
+                self.say("3")?;
+            } else if frame.windows(mark.len()).any(|window| window == mark.as_bytes()) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A text frame; the mask is all zeros, which leaves the text as it is.
+    fn say(&mut self, text: &str) -> io::Result<()> {
+        let length = u8::try_from(text.len()).map_err(io::Error::other)?;
+        let mut frame = vec![0x81, 0x80 | length, 0, 0, 0, 0];
+        frame.extend(text.as_bytes());
+        self.socket.stream.get_mut().write_all(&frame)
     }
 }
 
