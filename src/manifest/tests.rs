@@ -331,8 +331,11 @@ async fn at_most_four_programs_run_at_once() {
     fs::create_dir(place.path("running")).unwrap();
     let counts = r#"
         touch "$here/running/$$"
-        ls "$here/running" | wc -l >> "$here/counts"
-        while [ $(ls "$here/running" | wc -l) -lt 4 ] && [ ! -e "$here/go" ]; do sleep 0.01; done
+        while
+            now=$(ls "$here/running" | wc -l)
+            echo "$now" >> "$here/counts"
+            [ "$now" -lt 4 ] && [ ! -e "$here/go" ]
+        do sleep 0.01; done
         touch "$here/go"
         rm "$here/running/$$"
         while [ "$1" != --output ]; do shift; done
@@ -349,7 +352,7 @@ async fn at_most_four_programs_run_at_once() {
     }
     let counted = place.lines("counts");
     let most = counted.iter().map(|n| n.trim().parse::<usize>().unwrap()).max();
-    assert_eq!((counted.len(), most), (10, Some(4)));
+    assert_eq!(most, Some(4));
 }
 
 #[tokio::test]
