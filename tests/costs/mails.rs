@@ -11,7 +11,7 @@ use crate::{
     hub::Hub,
 };
 
-const MAILS: [usize; 3] = [20, 200, 2000];
+const MAILS: [usize; 3] = [50, 500, 5000];
 const WAITERS: [usize; 3] = [10, 100, 1000];
 
 pub async fn measure() -> Vec<Curve> {

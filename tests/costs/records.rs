@@ -8,7 +8,7 @@ use crate::{
     hub::Hub,
 };
 
-const SIZES: [usize; 3] = [10, 100, 1000];
+const SIZES: [usize; 3] = [50, 500, 5000];
 const ENTRIES: [usize; 3] = [20, 200, 2000];
 
 fn session(n: usize) -> String {
