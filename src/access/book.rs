@@ -76,7 +76,7 @@ impl Book {
     /// Takes in a new device.
     pub fn add(&self, row: &Row) -> impl Future<Output = Result<(), SqliteError>> + Send + 'static {
         let (device, prints) = (row.device.clone(), row.prints.clone());
-        self.write(move |db| {
+        self.db.execute(move |db| {
             db.prepare_cached(
                 "INSERT INTO devices (id, json, last_seen, cookie, token) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
@@ -93,7 +93,7 @@ impl Book {
     /// Writes what may change of a device, except when it was seen.
     pub fn put(&self, device: &Device) -> impl Future<Output = Result<(), SqliteError>> + Send + 'static {
         let device = device.clone();
-        self.write(move |db| {
+        self.db.execute(move |db| {
             db.prepare_cached("UPDATE devices SET json = ?2 WHERE id = ?1")?
                 .execute((device.id.as_str(), json(&device)?))
         })
@@ -106,7 +106,7 @@ impl Book {
         at: Millis,
     ) -> impl Future<Output = Result<(), SqliteError>> + Send + 'static {
         let id = id.clone();
-        self.write(move |db| {
+        self.db.execute(move |db| {
             db.prepare_cached("UPDATE devices SET last_seen = ?2 WHERE id = ?1 AND ended IS NULL")?
                 .execute((id.as_str(), at.0))
         })
@@ -118,7 +118,7 @@ impl Book {
         ids: Vec<DeviceId>,
         end: End,
     ) -> impl Future<Output = Result<(), SqliteError>> + Send + 'static {
-        self.write(move |db| end_all(db, &ids, end))
+        self.db.execute(move |db| end_all(db, &ids, end))
     }
 
     /// Ends devices and locks the hub, both or neither.
@@ -127,7 +127,7 @@ impl Book {
         ids: Vec<DeviceId>,
         end: End,
     ) -> impl Future<Output = Result<(), SqliteError>> + Send + 'static {
-        self.write(move |db| {
+        self.db.execute(move |db| {
             end_all(db, &ids, end)?;
             db.prepare_cached("INSERT OR REPLACE INTO lockdown VALUES (1, ?1)")?
                 .execute([end.at.0])
@@ -136,7 +136,7 @@ impl Book {
 
     /// Opens the hub again.
     pub fn lift(&self) -> impl Future<Output = Result<(), SqliteError>> + Send + 'static {
-        self.write(|db| db.execute("DELETE FROM lockdown", []))
+        self.db.execute(|db| db.execute("DELETE FROM lockdown", []))
     }
 
     /// Forgets devices that ended.
@@ -144,22 +144,12 @@ impl Book {
         &self,
         ids: Vec<DeviceId>,
     ) -> impl Future<Output = Result<(), SqliteError>> + Send + 'static {
-        self.write(move |db| {
+        self.db.execute(move |db| {
             let mut statement =
                 db.prepare_cached("DELETE FROM devices WHERE id = ?1 AND ended IS NOT NULL")?;
             ids.iter()
                 .try_fold(0, |gone, id| Ok(gone + statement.execute([id.as_str()])?))
         })
-    }
-
-    fn write<W>(&self, work: W) -> impl Future<Output = Result<(), SqliteError>> + Send + 'static
-    where
-        W: FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static,
-    {
-        let written = self
-            .db
-            .write(move |db: &Connection| work(db).map_err(SqliteError::from));
-        async move { written.await.map(|_| ()) }
     }
 }
 

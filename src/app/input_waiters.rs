@@ -12,8 +12,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::domain::{Answer, Ending, Event, InputState, Published, RequestId, Session, SessionId};
+use crate::domain::{Answer, Ending, Event, InputState, RequestId, Session, SessionId};
 use crate::ports::EventBus;
+
+use super::heard::heard;
 
 /// Most waiters at once. More are refused: each holds a connection of its own, so there are other limits before this.
 const MOST: usize = 20_000;
@@ -102,10 +104,8 @@ impl InputWaiters {
 
     /// A bus that delivers to `bus` and then lets go who waits for an answer that will not come.
     pub fn behind(self: &Arc<Self>, bus: Arc<dyn EventBus>) -> Arc<dyn EventBus> {
-        Arc::new(LettingGo {
-            bus,
-            waiters: self.clone(),
-        })
+        let waiters = self.clone();
+        heard(bus, move |event| waiters.hear(event))
     }
 
     fn hear(&self, event: &Event) {
@@ -180,20 +180,6 @@ impl Drop for WaitingForInput {
             .lock()
             .take(&self.session, |waiter| waiter.ticket == ticket);
         drop(left);
-    }
-}
-
-struct LettingGo {
-    bus: Arc<dyn EventBus>,
-    waiters: Arc<InputWaiters>,
-}
-
-impl EventBus for LettingGo {
-    fn publish(&self, events: Vec<Arc<Published>>) {
-        self.bus.publish(events.clone());
-        for published in &events {
-            self.waiters.hear(&published.event);
-        }
     }
 }
 

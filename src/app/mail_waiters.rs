@@ -11,8 +11,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::domain::{Event, Mail, ProjectId, Published, SessionId};
+use crate::domain::{Event, Mail, ProjectId, SessionId};
 use crate::ports::EventBus;
+
+use super::heard::heard;
 
 /// Most waiters at once. More are refused: each holds a connection of its own, so there are other limits before this.
 const MOST: usize = 20_000;
@@ -134,13 +136,10 @@ impl MailWaiters {
         self.len() == 0
     }
 
-    /// A bus that delivers to `bus` and then wakes who waits for a delivered mail. Who waits may be answered at once, and
-    /// must not be told of a mail before the sockets are.
+    /// A bus that delivers to `bus` and then wakes who waits for a delivered mail.
     pub fn behind(self: &Arc<Self>, bus: Arc<dyn EventBus>) -> Arc<dyn EventBus> {
-        Arc::new(WakingBus {
-            bus,
-            waiters: self.clone(),
-        })
+        let waiters = self.clone();
+        heard(bus, move |event| waiters.hear(event))
     }
 
     fn hear(&self, event: &Event) {
@@ -198,26 +197,12 @@ impl Drop for Waiting {
     }
 }
 
-struct WakingBus {
-    bus: Arc<dyn EventBus>,
-    waiters: Arc<MailWaiters>,
-}
-
-impl EventBus for WakingBus {
-    fn publish(&self, events: Vec<Arc<Published>>) {
-        self.bus.publish(events.clone());
-        for published in &events {
-            self.waiters.hear(&published.event);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use serde_json::json;
 
-    use crate::domain::{Millis, Remote};
+    use crate::domain::{Millis, Published, Remote};
 
     use super::*;
 

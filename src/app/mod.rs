@@ -7,6 +7,7 @@ mod claim_counts;
 mod claims;
 mod disk;
 mod error;
+mod heard;
 mod histories;
 mod identities;
 mod input_waiters;

@@ -1,11 +1,14 @@
-//! Finding a program. Asked again before every spawn, so an upgrade or a late installation is noticed.
+//! Finding a program, and what it means that it does not start. Asked again before every spawn, so an upgrade or a late
+//! installation is noticed.
 
 use std::{
     ffi::OsStr,
-    fs,
+    fs, io,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
+
+use crate::supervisor::{Blocked, Fault};
 
 /// Where programs may lie that the PATH of an init system does not name.
 const MORE: &[&str] = &[
@@ -50,6 +53,21 @@ pub fn find(names: &[&str], search: Option<&OsStr>, wide: bool) -> Option<PathBu
         .iter()
         .flat_map(|name| dirs.iter().map(move |dir| dir.join(name)));
     candidates.into_iter().find(|path| is_executable(path))
+}
+
+/// Why `program` could not be started.
+pub fn spawn_fault(program: &str, err: &io::Error) -> Fault {
+    let not_executable = || {
+        let remedy = format!("{program} cannot be executed ({err}); reinstall it");
+        Fault::Permanent(Blocked::new("binary_missing", remedy))
+    };
+    match err.kind() {
+        // It was there a moment ago: an upgrade under way. It is looked for again.
+        io::ErrorKind::NotFound => Fault::transient("binary_vanished"),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput => not_executable(),
+        _ if err.raw_os_error() == Some(libc::ENOEXEC) => not_executable(),
+        _ => Fault::transient(format!("spawn_failed: {err}")),
+    }
 }
 
 #[cfg(test)]

@@ -377,15 +377,7 @@ impl Program for Cloudflared {
     }
 
     fn classify_spawn(&self, err: &io::Error) -> Fault {
-        match err.kind() {
-            // It was there a moment ago: an upgrade under way. It is looked for again.
-            io::ErrorKind::NotFound => Fault::transient("binary_vanished"),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput => {
-                Fault::Permanent(ends::not_executable(err))
-            }
-            _ if err.raw_os_error() == Some(libc::ENOEXEC) => Fault::Permanent(ends::not_executable(err)),
-            _ => Fault::transient(format!("spawn_failed: {err}")),
-        }
+        binary::spawn_fault("cloudflared", err)
     }
 
     fn cleared<'a>(&'a self, why: &'a Blocked) -> BoxFuture<'a, bool> {

@@ -19,12 +19,11 @@ use tokio::{
 use crate::app::{AnswerPauses, App, AppError};
 use crate::bus::{Bounds, Kind};
 use crate::domain::{
-    Answer, Caller, Device, DeviceId, How, InputAnswer, InputState, Late, Letter, Mail, MailId, Maybe,
-    Millis, NewProject, NewSession, ProjectId, Question, Refusal, RequestId, Scope, Scopes, SessionId,
-    SessionWish,
+    Answer, Caller, Device, DeviceId, How, InputAnswer, InputState, Late, Maybe, Millis, NewProject,
+    NewSession, ProjectId, Question, Refusal, RequestId, Scope, Scopes, SessionId, SessionWish,
 };
-use crate::mail::EmbeddedMailbox;
-use crate::ports::{MailError, Mailbox, Once, Pending, Sending, Sent};
+use crate::mail::{EmbeddedMailbox, StandIn};
+use crate::ports::{MailError, Mailbox, Pending, Sending, Sent};
 
 use super::waiting_tests::{House, Open, PATIENCE, answer};
 
@@ -235,8 +234,11 @@ struct Away {
     is_back: Arc<AtomicBool>,
 }
 
-impl Mailbox for Away {
-    fn send(&self, sending: Sending) -> Pending<'_, Result<Sent, MailError>> {
+impl StandIn for Away {
+    fn mailbox(&self) -> &dyn Mailbox {
+        &self.inner
+    }
+    fn on_send(&self, sending: Sending) -> Pending<'_, Result<Sent, MailError>> {
         if self.is_back.load(Ordering::SeqCst) {
             return self.inner.send(sending);
         }
@@ -246,38 +248,6 @@ impl Mailbox for Away {
                 retry_after_s: 1,
             })
         })
-    }
-    fn sent<'a>(
-        &'a self,
-        letter: &'a Letter,
-        once: &'a Once,
-    ) -> Pending<'a, Result<Option<Vec<Arc<Mail>>>, MailError>> {
-        self.inner.sent(letter, once)
-    }
-    fn get<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>> {
-        self.inner.get(id)
-    }
-    fn inbox<'a>(
-        &'a self,
-        project: &'a ProjectId,
-        session: &'a SessionId,
-        since: Millis,
-    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
-        self.inner.inbox(project, session, since)
-    }
-    fn written<'a>(
-        &'a self,
-        project: &'a ProjectId,
-        session: &'a SessionId,
-        most: usize,
-    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
-        self.inner.written(project, session, most)
-    }
-    fn thread<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Vec<Mail>, MailError>> {
-        self.inner.thread(id)
-    }
-    fn delete<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>> {
-        self.inner.delete(id)
     }
 }
 

@@ -23,16 +23,15 @@ use crate::app::{App, Facts, InputWaiters, MailWaiters, Parts};
 use crate::bus::Local;
 use crate::clock::SystemClock;
 use crate::domain::{
-    AgentKey, Caller, Letter, Mail, MailId, MailType, ManifestOrder, Millis, NewMail, ProjectId, SessionId,
-    WaitQuery,
+    AgentKey, Caller, Mail, MailType, ManifestOrder, Millis, NewMail, ProjectId, SessionId, WaitQuery,
 };
 use crate::hub::{
     Gateway, Hub, Limits, LocalDoor, Readiness,
     listen::{self, ConnectionLimits, Connections, Listener},
 };
 use crate::locks::LocalLocks;
-use crate::mail::{self, EmbeddedMailbox};
-use crate::ports::{Clock, MailError, Mailbox, ManifestError, Manifests, Once, Pending, Sending, Sent};
+use crate::mail::{self, EmbeddedMailbox, StandIn};
+use crate::ports::{Clock, MailError, Mailbox, ManifestError, Manifests, Pending};
 use crate::shutdown::TaskGroup;
 use crate::skills::Skills;
 use crate::sqlite::Database;
@@ -245,8 +244,11 @@ impl Busy {
     }
 }
 
-impl Mailbox for Busy {
-    fn inbox<'a>(
+impl StandIn for Busy {
+    fn mailbox(&self) -> &dyn Mailbox {
+        &self.inner
+    }
+    fn on_inbox<'a>(
         &'a self,
         project: &'a ProjectId,
         session: &'a SessionId,
@@ -265,33 +267,6 @@ impl Mailbox for Busy {
                 }
             }
         })
-    }
-    fn send(&self, sending: Sending) -> Pending<'_, Result<Sent, MailError>> {
-        self.inner.send(sending)
-    }
-    fn sent<'a>(
-        &'a self,
-        letter: &'a Letter,
-        once: &'a Once,
-    ) -> Pending<'a, Result<Option<Vec<Arc<Mail>>>, MailError>> {
-        self.inner.sent(letter, once)
-    }
-    fn get<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>> {
-        self.inner.get(id)
-    }
-    fn written<'a>(
-        &'a self,
-        project: &'a ProjectId,
-        session: &'a SessionId,
-        most: usize,
-    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
-        self.inner.written(project, session, most)
-    }
-    fn thread<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Vec<Mail>, MailError>> {
-        self.inner.thread(id)
-    }
-    fn delete<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>> {
-        self.inner.delete(id)
     }
 }
 

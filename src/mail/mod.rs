@@ -5,6 +5,8 @@ mod home;
 mod moving;
 mod pen;
 mod receipt;
+#[cfg(test)]
+mod stand_in;
 mod streams;
 #[cfg(test)]
 mod suite;
@@ -13,4 +15,6 @@ pub use embedded::{CHAPTER, Elsewhere, EmbeddedMailbox};
 pub use home::Home;
 pub use moving::{Place, Stage};
 pub use receipt::Receipt;
+#[cfg(test)]
+pub(crate) use stand_in::StandIn;
 pub use streams::StreamMailbox;

@@ -1,7 +1,6 @@
 //! Agents written down, so that the next life of the hub knows whom to look for. In the hub's one file.
 
 use futures_util::future::BoxFuture;
-use rusqlite::Connection;
 
 use crate::domain::SessionId;
 use crate::ports::PresenceError;
@@ -41,23 +40,20 @@ impl Book {
     /// Stores or replaces a record; durable when it answers, queued when this returns.
     pub fn put(&self, record: &Record) -> BoxFuture<'static, Result<(), PresenceError>> {
         let (session, json) = (record.session.to_string(), serde_json::to_string(record));
-        let written = self.db.write(move |db: &Connection| {
+        let written = self.db.execute(move |db| {
             let json = json.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
             db.prepare_cached("INSERT OR REPLACE INTO agents VALUES (?1, ?2)")?
-                .execute((&session, &json))?;
-            Ok::<_, SqliteError>(())
+                .execute((&session, &json))
         });
         Box::pin(async move { written.await.map_err(failed) })
     }
 
     /// Removes records; durable when it answers, queued when this returns.
     pub fn remove(&self, sessions: Vec<SessionId>) -> BoxFuture<'static, Result<(), PresenceError>> {
-        let written = self.db.write(move |db: &Connection| {
+        let written = self.db.execute(move |db| {
             let mut statement = db.prepare_cached("DELETE FROM agents WHERE session = ?1")?;
-            for session in &sessions {
-                statement.execute([session.as_str()])?;
-            }
-            Ok::<_, SqliteError>(())
+            let removed = |gone, session: &SessionId| Ok(gone + statement.execute([session.as_str()])?);
+            sessions.iter().try_fold(0, removed)
         });
         Box::pin(async move { written.await.map_err(failed) })
     }

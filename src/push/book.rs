@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::OptionalExtension;
 use tracing::warn;
 
 use crate::domain::{DeviceId, Id};
@@ -44,7 +44,8 @@ impl Book {
         }
         let fresh = Vapid::make()?;
         let keep = fresh.clone();
-        self.write(move |db| db.execute("INSERT INTO push_key VALUES (1, ?1)", [&keep[..]]))
+        self.db
+            .execute(move |db| db.execute("INSERT INTO push_key VALUES (1, ?1)", [&keep[..]]))
             .await?;
         Vapid::read(&fresh)
     }
@@ -77,7 +78,7 @@ impl Book {
         record: &Record,
     ) -> impl Future<Output = Result<(), SqliteError>> + Send + 'static {
         let (device, json) = (device.clone(), serde_json::to_string(record));
-        self.write(move |db| {
+        self.db.execute(move |db| {
             let json = json.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
             db.prepare_cached("INSERT OR REPLACE INTO push_subscriptions VALUES (?1, ?2)")?
                 .execute((device.as_str(), json))
@@ -90,19 +91,9 @@ impl Book {
         device: &DeviceId,
     ) -> impl Future<Output = Result<(), SqliteError>> + Send + 'static {
         let device = device.clone();
-        self.write(move |db| {
+        self.db.execute(move |db| {
             db.prepare_cached("DELETE FROM push_subscriptions WHERE device = ?1")?
                 .execute([device.as_str()])
         })
-    }
-
-    fn write<W>(&self, work: W) -> impl Future<Output = Result<(), SqliteError>> + Send + 'static
-    where
-        W: FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static,
-    {
-        let written = self
-            .db
-            .write(move |db: &Connection| work(db).map_err(SqliteError::from));
-        async move { written.await.map(|_| ()) }
     }
 }

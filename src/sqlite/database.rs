@@ -75,6 +75,14 @@ impl Database {
         }
     }
 
+    /// [`Database::write`] of statements that answer nothing but how many rows they changed.
+    pub fn execute(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static,
+    ) -> impl Future<Output = Result<(), SqliteError>> + Send + 'static {
+        self.write(move |db: &Connection| Ok(work(db).map(|_| ())?))
+    }
+
     /// Queues a job of the caller's own making.
     pub fn submit(&self, job: Box<dyn Job>) {
         self.inner.writer.submit(job);

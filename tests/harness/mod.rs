@@ -20,6 +20,7 @@ pub mod caller;
 pub mod daemon;
 pub mod dice;
 pub mod http;
+pub mod output;
 pub mod page;
 pub mod place;
 pub mod push_service;

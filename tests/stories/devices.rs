@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
-    process::{Child, ChildStdout, Command, Output, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use nix::{
@@ -14,23 +14,10 @@ use nix::{
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
-use crate::harness::{Ask, Daemon, Setup, eventually};
-
-fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("it ended by itself")
-}
-
-fn parsed(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(output)))
-}
+use crate::harness::{
+    Ask, Daemon, Setup, eventually,
+    output::{code, parsed, text},
+};
 
 /// Runs `maestroctl` to a good end.
 async fn done(daemon: &Daemon, args: &[&str]) -> String {

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    process::{Output, Stdio},
+    process::Stdio,
 };
 
 use nix::{
@@ -12,23 +12,10 @@ use nix::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Daemon, Setup, eventually};
-
-fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("it ended by itself")
-}
-
-fn parsed(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(output)))
-}
+use crate::harness::{
+    Daemon, Setup, eventually,
+    output::{code, parsed, text},
+};
 
 /// A daemon that keeps a redis-server of its own.
 fn with_redis() -> Setup {

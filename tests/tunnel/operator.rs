@@ -1,29 +1,17 @@
 //! An operator at a terminal, with the real daemon.
 
-use std::process::Output;
-
 use maestro::control::client::Client;
 use maestro::control::protocol::devices::{RedeemAnswer, RedeemAsk};
 use serde_json::Value;
 
-use crate::harness::{Daemon, Edge, Setup, eventually};
-
-pub fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
-
-pub fn code(output: &Output) -> i32 {
-    output.status.code().expect("it ended by itself")
-}
+use crate::harness::{
+    Daemon, Edge, Setup, eventually,
+    output::{code, parsed, text},
+};
 
 pub async fn component(daemon: &Daemon, name: &str) -> Value {
     let out = daemon.ctl(&["status", "--json"]).await;
-    let status: Value =
-        serde_json::from_slice(&out.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&out)));
+    let status = parsed(&out);
     let parts = status["components"].as_array().expect("components").clone();
     let found = parts.into_iter().find(|part| part["name"] == name);
     found.unwrap_or_else(|| panic!("no {name} in {status:#}"))
@@ -36,8 +24,7 @@ pub async fn let_somebody_in(daemon: &Daemon) {
         return;
     }
     let minted = daemon.ctl(&["pair", "--no-wait", "--json"]).await;
-    let step: Value =
-        serde_json::from_slice(&minted.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&minted)));
+    let step = parsed(&minted);
     let ask = RedeemAsk {
         code: step["code"].as_str().expect("a code").to_owned(),
         name: Some("phone".to_owned()),

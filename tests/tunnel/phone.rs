@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Ask, Daemon, Edge, Setup, eventually},
-    operator::{component, text},
+    harness::{
+        Ask, Daemon, Edge, Setup, eventually,
+        output::{parsed, text},
+    },
+    operator::component,
 };
 
 pub async fn mint(daemon: &Daemon) -> Value {
-    let minted = daemon.ctl(&["pair", "--no-wait", "--json"]).await;
-    serde_json::from_slice(&minted.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&minted)))
+    parsed(&daemon.ctl(&["pair", "--no-wait", "--json"]).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]

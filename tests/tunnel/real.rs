@@ -8,7 +8,10 @@ use std::{
 use maestro::children::TunnelKind;
 use maestro::supervisor::Program;
 
-use crate::{harness::Edge, house::House, operator::text};
+use crate::{
+    harness::{Edge, output::text},
+    house::House,
+};
 
 /// The real one, if PATH has it; the stand-in always, so that these tests never pass for want of a program.
 fn programs(edge: &Edge) -> Vec<PathBuf> {

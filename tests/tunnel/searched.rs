@@ -13,8 +13,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Answer, Ask, Daemon, Edge, Redis, Setup, eventually, tunnel::TOKEN},
-    operator::{text, tunnel_becomes},
+    harness::{Answer, Ask, Daemon, Edge, Redis, Setup, eventually, output::text, tunnel::TOKEN},
+    operator::tunnel_becomes,
     phone::mint,
 };
 

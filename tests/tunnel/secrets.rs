@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 use crate::{
-    harness::{Edge, Setup, tunnel::TOKEN},
-    operator::{text, tunnel_becomes},
+    harness::{Edge, Setup, output::text, tunnel::TOKEN},
+    operator::tunnel_becomes,
 };
 
 /// What init systems and careless shells put into a daemon's environment.

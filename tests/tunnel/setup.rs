@@ -3,8 +3,11 @@
 use std::{fs, os::unix::fs::PermissionsExt, process::Output};
 
 use crate::{
-    harness::{Edge, Setup},
-    operator::{code, text, tunnel_becomes},
+    harness::{
+        Edge, Setup,
+        output::{code, text},
+    },
+    operator::tunnel_becomes,
 };
 
 fn ctl(setup: &Setup, args: &[&str]) -> Output {

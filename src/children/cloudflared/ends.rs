@@ -7,14 +7,6 @@ use crate::supervisor::{Blocked, Exit, ExitReport, Fault};
 /// An exit before this says that it never got to work.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// The file is there but is no program for us.
-pub(super) fn not_executable(err: &std::io::Error) -> Blocked {
-    Blocked::new(
-        "binary_missing",
-        format!("cloudflared cannot be executed ({err}); reinstall it"),
-    )
-}
-
 /// We may not write where we must.
 pub(super) fn unwritable(dir: &Path, err: &std::io::Error) -> Blocked {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};

@@ -1,6 +1,6 @@
 //! What the end of a redis means, from its exit and its last words (Redis 6.2 to 8, Valkey). Pure.
 
-use std::{io, path::Path};
+use std::path::Path;
 
 use super::RedisParams;
 use crate::supervisor::{Blocked, Exit, ExitReport, Fault};
@@ -23,14 +23,6 @@ pub(super) fn foreign(socket: &Path, pid: i32) -> Blocked {
 pub(super) fn port_taken(port: u16) -> Blocked {
     let remedy = format!("127.0.0.1:{port} is in use; end the other server or choose another redis.port");
     Blocked::new("port_taken", remedy)
-}
-
-/// The file is there but is no program for us.
-pub(super) fn not_executable(err: &io::Error) -> Blocked {
-    Blocked::new(
-        "binary_missing",
-        format!("the redis server cannot be executed ({err}); reinstall it"),
-    )
 }
 
 /// The disk is full.

@@ -10,12 +10,12 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::domain::{Letter, Millis, SessionId};
+use crate::domain::{Letter, Millis};
 use crate::mail::{
-    CHAPTER, EmbeddedMailbox, Home, StreamMailbox,
+    CHAPTER, EmbeddedMailbox, Home, StandIn, StreamMailbox,
     suite::{Hand, letter, project, sending, session, to},
 };
-use crate::ports::{Once, Sending, Sent};
+use crate::ports::{Once, Sending};
 use crate::redis_link::{
     RedisLink,
     testbed::{PATIENCE as LONG, Server},
@@ -50,41 +50,9 @@ impl Fragile {
     }
 }
 
-impl Mailbox for Fragile {
-    fn send(&self, sending: Sending) -> Pending<'_, Result<Sent, MailError>> {
-        self.place.send(sending)
-    }
-    fn sent<'a>(
-        &'a self,
-        letter: &'a Letter,
-        once: &'a Once,
-    ) -> Pending<'a, Result<Option<Vec<Arc<Mail>>>, MailError>> {
-        self.place.sent(letter, once)
-    }
-    fn get<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>> {
-        self.place.get(id)
-    }
-    fn inbox<'a>(
-        &'a self,
-        project: &'a ProjectId,
-        session: &'a SessionId,
-        since: Millis,
-    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
-        self.place.inbox(project, session, since)
-    }
-    fn written<'a>(
-        &'a self,
-        project: &'a ProjectId,
-        session: &'a SessionId,
-        most: usize,
-    ) -> Pending<'a, Result<Vec<Mail>, MailError>> {
-        self.place.written(project, session, most)
-    }
-    fn thread<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Vec<Mail>, MailError>> {
-        self.place.thread(id)
-    }
-    fn delete<'a>(&'a self, id: &'a MailId) -> Pending<'a, Result<Option<Mail>, MailError>> {
-        self.place.delete(id)
+impl StandIn for Fragile {
+    fn mailbox(&self) -> &dyn Mailbox {
+        &*self.place
     }
 }
 
