@@ -17,7 +17,7 @@ use super::{
     shared::Sign,
 };
 
-/// A sweep that comes this late was not late by itself: we, or the machine, stood still.
+/// Nobody was looked at for so long, though everybody who is due is each second: we, or the machine, stood still.
 const LATE: Duration = Duration::from_secs(2);
 /// How soon we look again at an agent whose verdict had to be kept.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -77,7 +77,8 @@ pub struct Registry {
     resumed_at: Duration,
     /// Since when the shared registry could be read without a break; `None` while it cannot.
     readable_since: Option<Duration>,
-    last_sweep: Duration,
+    /// When we last looked at anybody.
+    awake_at: Duration,
     unsettled: BTreeSet<SessionId>,
 }
 
@@ -91,7 +92,7 @@ impl Registry {
             watches: 0,
             resumed_at: now,
             readable_since: Some(now),
-            last_sweep: now,
+            awake_at: now,
             unsettled: BTreeSet::new(),
         }
     }
@@ -271,6 +272,14 @@ impl Registry {
         self.resumed_at = now;
     }
 
+    /// We are awake now, and find out if we were not a while ago. Before any verdict: nobody else has told us yet.
+    fn awake(&mut self, now: Duration) {
+        if now.saturating_sub(self.awake_at) > LATE {
+            self.resumed(now);
+        }
+        self.awake_at = now;
+    }
+
     /// Since when the shared registry can be read without a break; `None` if it cannot.
     pub fn readable(&mut self, since: Option<Duration>) {
         self.readable_since = since;
@@ -289,10 +298,7 @@ impl Registry {
         life: impl Fn(&Identity) -> Life,
         known: impl Fn(&SessionId) -> bool,
     ) -> Vec<SessionId> {
-        if now.boot.saturating_sub(self.last_sweep) > LATE {
-            self.resumed(now.boot);
-        }
-        self.last_sweep = now.boot;
+        self.awake(now.boot);
         let mut forgotten = Vec::new();
         while let Some((due, session)) = self.due.first().cloned() {
             if due > now.boot {
@@ -324,6 +330,7 @@ impl Registry {
 
     /// Judges one agent anew, and decides when to look at it again.
     fn look(&mut self, session: &SessionId, now: Now) {
+        self.awake(now.boot);
         let Some(entry) = self.entries.get_mut(session) else {
             return;
         };

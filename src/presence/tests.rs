@@ -203,8 +203,9 @@ fn ten_minutes_of_sleep_make_nobody_look_dead() {
     let wake = 3600 + 600;
     hub.sweep(at(wake));
     assert_eq!(hub.follow(), []);
+    hub.run(wake + 1, wake + 8);
     hub.beat(elsewhere("back"), at(wake + 8));
-    hub.run(wake + 1, wake + TTL - 1);
+    hub.run(wake + 9, wake + TTL - 1);
     assert_eq!(hub.follow(), []);
     assert_eq!(hub.verdict("here"), Verdict::Alive, "kept, not yet silent");
     hub.run(wake + TTL, wake + TTL + 1);
@@ -298,6 +299,25 @@ fn for_a_process_it_was_asked_to_watch_the_hub_gives_signs_while_it_runs_and_non
     hub.life = Life::Alive;
     hub.run(4032, 4032 + TTL / 3 + 1);
     assert_eq!(hub.verdict("s"), Verdict::Alive);
+}
+
+#[test]
+fn a_hub_that_is_stopped_while_it_starts_gives_up_nobody_it_then_remembers() {
+    let mut hub = Hub {
+        registry: Registry::new(100, Duration::ZERO),
+        life: Life::Alive,
+    };
+    let (record, process) = elsewhere("s");
+    hub.registry.recall(record, process, at(TTL + 5)); // it was stopped before it came to that
+    assert_eq!((hub.verdict("s"), hub.follow()), (Verdict::Unknown, vec![]));
+    hub.run(TTL + 5, 2 * TTL + 4);
+    assert_eq!(hub.follow(), []);
+    hub.run(2 * TTL + 5, 2 * TTL + 7);
+    assert_eq!(
+        hub.follow(),
+        [("s".to_owned(), Verdict::Lost)],
+        "now it could be heard for a TTL"
+    );
 }
 
 #[test]
