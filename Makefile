@@ -90,5 +90,5 @@ bench: ## measure what docs/BENCHMARKS.md records
 costs: ## count what each operation allocates at three sizes, and record it in docs/BENCHMARKS.md
 	$(CARGO) test --release --locked --test costs -- --write
 
-compare: build ## measure beside the Node server, and record it in docs/BENCHMARKS.md (40 minutes; QUICK=1: 15)
+compare: build ## measure beside the Node server, and record it in docs/BENCHMARKS.md (40 minutes; QUICK=1: 20)
 	benches/compare/run.sh

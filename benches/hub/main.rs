@@ -54,6 +54,25 @@ async fn main() {
             aim,
         });
     };
+    // `-- operator`: that part alone, for who works on it.
+    let only = std::env::args().skip(1).find(|arg| !arg.starts_with("--"));
+    let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    if wanted("alone") {
+        alone(&mut row).await;
+    }
+    if wanted("shared") {
+        shared::measure(&mut row).await;
+    }
+    if wanted("operator") {
+        operator::measure(&mut row).await;
+    }
+    if only.is_none() && std::env::args().any(|arg| arg == "--write") {
+        record(&rows);
+    }
+}
+
+/// What the hub needs nobody else for.
+async fn alone(row: &mut impl FnMut(&str, String, &'static str)) {
     row(
         "loopback round trip, 200 B (limit)",
         spread(&limits::round_trips(2000)),
@@ -98,11 +117,6 @@ async fn main() {
         spread(&starts(&lived_in().await, 10).await),
         "≤ 30 ms",
     );
-    shared::measure(&mut row).await;
-    operator::measure(&mut row).await;
-    if std::env::args().any(|arg| arg == "--write") {
-        record(&rows);
-    }
 }
 
 async fn starts(setup: &Setup, runs: usize) -> Vec<Duration> {

@@ -91,6 +91,7 @@ async fn stops() -> Vec<Duration> {
         let setup = Setup::new().without_env("REDIS_ENABLED");
         let mut hub = setup.config(&format!("{MANAGED}{}", edge.config())).start().await;
         crate::shared::until_open(&hub).await;
+        hub.ctl(&["pair", "--no-wait"]).await; // nobody could come in: there would be no tunnel
         edge.connected().await;
         let redis = redis_of(&hub).await;
         let project = hub

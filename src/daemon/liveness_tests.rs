@@ -138,12 +138,16 @@ impl House {
     }
 
     async fn beat(&self, id: &SessionId, host: &str) {
+        self.beat_for(id, host, None).await;
+    }
+
+    async fn beat_for(&self, id: &SessionId, host: &str, ttl: Option<Duration>) {
         let beat = Beat {
             session: id.clone(),
             pid: None,
             host: Some(host.into()),
             started_at: Some(Millis(1)),
-            ttl: None,
+            ttl,
             watch: false,
         };
         self.app.heartbeat(beat).await.unwrap();
@@ -306,8 +310,10 @@ async fn two_hubs_at_one_redis_know_each_others_agents() {
     let server = Server::start();
     let (one, other) = (House::over(&server), House::over(&server));
     let (id, same) = (one.working("s").await, other.working("s").await);
-    one.beat(&id, "far").await;
+    let ttl = Duration::from_millis(1200); // not what the hubs have
+    one.beat_for(&id, "far", Some(ttl)).await;
     other.until_verdict(&same, Verdict::Alive).await;
+    assert_eq!(other.app.presence(&same).map(|known| known.ttl), Some(1200));
     // Nobody beats any more: both notice.
     one.until_status(&id, "failed").await;
     other.until_status(&same, "failed").await;

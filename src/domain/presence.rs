@@ -79,6 +79,11 @@ pub struct Beat {
 }
 
 impl Beat {
+    /// True if a sign of life may be believed for so long.
+    pub fn may_last(ttl: &Duration) -> bool {
+        (SHORTEST_TTL..=LONGEST_TTL).contains(ttl)
+    }
+
     /// Refuses what cannot be meant.
     pub fn check(&self) -> Result<(), Refusal> {
         if self.pid.is_some_and(|pid| pid <= 1) {
@@ -89,8 +94,7 @@ impl Beat {
         if self.watch && self.pid.is_none() {
             return Err(Refusal::invalid("watch needs a pid"));
         }
-        let ttl = self.ttl.unwrap_or(SHORTEST_TTL);
-        if !(SHORTEST_TTL..=LONGEST_TTL).contains(&ttl) {
+        if !self.ttl.as_ref().is_none_or(Self::may_last) {
             return Err(Refusal::invalid(
                 "ttl must be between 200 and 86400000 milliseconds",
             ));

@@ -1,4 +1,5 @@
-//! The shared registry in Redis: `<prefix>presence:<sessionId>` = `{pid, host, startedAt}` with a time to live.
+//! The shared registry in Redis: `<prefix>presence:<sessionId>` = `{pid, host, startedAt}` with a time to live; hubs add
+//! the `ttl` (ms) of a whole heartbeat.
 //!
 //! Ours are in a logical database of their own, where foreign keys with a time to live cannot delay their expiry. Agents
 //! that write themselves, as the replaced server had it, use the default one; that is read as well. Nothing rests on
@@ -12,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Millis, SessionId};
+use crate::domain::{Beat, Millis, SessionId};
 use crate::ports::Pending;
 use crate::redis_link::{LinkError, LinkState, RedisLink};
 use crate::shutdown::TaskGroup;
@@ -41,6 +42,7 @@ struct Stored<'a> {
     pid: Option<i32>,
     host: &'a str,
     started_at: Option<Millis>,
+    ttl: u64,
 }
 
 impl RedisRegistry {
@@ -100,6 +102,10 @@ fn left_by(session: &SessionId, text: &[u8], left: i64) -> Option<Left> {
         pid: said["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()),
         host: said["host"].as_str().map(str::to_owned),
         started_at: said["startedAt"].as_i64().map(Millis),
+        ttl: said["ttl"]
+            .as_u64()
+            .map(Duration::from_millis)
+            .filter(Beat::may_last),
         left,
     })
 }
@@ -163,6 +169,7 @@ impl Shared for RedisRegistry {
                     pid: sign.pid,
                     host: &sign.host,
                     started_at: sign.started_at,
+                    ttl: u64::try_from(sign.ttl.as_millis()).unwrap_or(u64::MAX),
                 };
                 let text = serde_json::to_string(&stored).unwrap_or_default(); // texts and numbers: always written
                 let left = u64::try_from(sign.left.as_millis()).unwrap_or(u64::MAX).max(1);
@@ -217,6 +224,7 @@ mod tests {
             pid: Some(40),
             host: "here".into(),
             started_at: Some(Millis(17)),
+            ttl: Duration::from_secs(40),
             left: Duration::from_secs(30),
         }
     }
@@ -240,6 +248,9 @@ mod tests {
         assert!(found[0].left > Duration::from_secs(20) && found[0].left <= Duration::from_secs(30));
         assert_eq!((found[2].pid, found[2].started_at), (Some(41), Some(Millis(18))));
         assert!(found[2].left <= Duration::from_secs(15));
+        let ttls: Vec<_> = found.iter().map(|left| left.ttl).collect();
+        let said = Some(Duration::from_secs(40));
+        assert_eq!(ttls, [said, said, None, None]);
         registry.remove(session("a")).await.expect("removed");
         registry.remove(session("c")).await.expect("removed");
         assert_eq!(registry.read(asked).await.expect("read").len(), 2);

@@ -235,6 +235,7 @@ impl Registry {
                 pid: entry.record.pid,
                 host: entry.record.host.clone(),
                 started_at: entry.record.started_at,
+                ttl: entry.record.ttl(),
                 left: until - now,
             });
         }

@@ -18,6 +18,8 @@ pub struct Left {
     pub host: Option<String>,
     /// When it says it began.
     pub started_at: Option<Millis>,
+    /// How long every one of this agent is believed, if that is said.
+    pub ttl: Option<Duration>,
     /// How long it is believed from now on.
     pub left: Duration,
 }
@@ -33,6 +35,8 @@ pub struct Sign {
     pub host: String,
     /// When it says it began.
     pub started_at: Option<Millis>,
+    /// How long every one of this agent is believed.
+    pub ttl: Duration,
     /// How long it is to be believed from now on.
     pub left: Duration,
 }

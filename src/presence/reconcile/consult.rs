@@ -1,5 +1,7 @@
 //! What the reconciler reads in the shared registry, and what it leaves there.
 
+use std::time::Duration;
+
 use tracing::debug;
 
 use crate::domain::{Beat, Verdict};
@@ -9,6 +11,9 @@ use super::super::{
     shared::{Left, Reach, SharedError},
 };
 use super::{Done, Run, TOLD_AT_ONCE, lost_its_agent};
+
+/// How long agents that write their keys themselves have each heartbeat believed; they renew it every ten seconds.
+const UNSAID_TTL: Duration = Duration::from_secs(15);
 
 impl Run {
     pub(super) fn reached(&mut self, reach: Reach) {
@@ -77,7 +82,7 @@ impl Run {
             pid: left.pid.filter(|pid| *pid > 1),
             host: left.host.clone(),
             started_at: left.started_at,
-            ttl: None,
+            ttl: left.ttl.or(Some(self.options.ttl.min(UNSAID_TTL))),
             watch: false,
         };
         let (record, process, _) = self.introduce(beat, now);
