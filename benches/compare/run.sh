@@ -49,7 +49,7 @@ python3 "$BENCH/bench.py" physical --out "$BENCH_WORK/physical.jsonl" >/dev/null
     echo
     python3 "$BENCH/bench.py" table "$results" maestrod node-seed-noadapter
     echo
-    python3 "$BENCH/bench.py" table "$results" maestrod limit
+    python3 "$BENCH/bench.py" table "$results" maestrod limit | grep -v "| n/a |"
     echo
     python3 benches/compare/physical.py "$BENCH_WORK/physical.jsonl"
 } | python3 benches/compare/record.py docs/BENCHMARKS.md compare

@@ -117,9 +117,8 @@ async fn redis_of(hub: &Daemon) -> i64 {
     eventually("redis runs", || async {
         let told = hub.ctl(&["status", "--json"]).await;
         let told: Value = serde_json::from_slice(&told.stdout).ok()?;
-        let children = told["children"].as_array()?;
-        let redis = children.iter().find(|child| child["name"] == "redis")?;
-        redis["pid"].as_i64()
+        let parts = told["components"].as_array()?;
+        parts.iter().find(|part| part["name"] == "redis")?["pid"].as_i64()
     })
     .await
 }
