@@ -81,6 +81,7 @@ impl Exchange {
         let listener = Listener {
             link,
             channels,
+            own: envelope::beginning(&source),
             ledger: Ledger::new(source.to_string()),
             store: store.clone(),
             missed,
@@ -152,6 +153,8 @@ struct Listener {
     link: RedisLink,
     channels: Arc<str>,
     ledger: Ledger,
+    /// What our own events begin with.
+    own: Vec<u8>,
     store: Arc<dyn Store>,
     /// How often something was missed, and why last.
     missed: watch::Sender<(u64, &'static str)>,
@@ -184,6 +187,9 @@ impl Listener {
     }
 
     async fn hear(&mut self, channel: &str, payload: &[u8]) {
+        if payload.starts_with(&self.own) {
+            return; // redis tells us everything we tell it
+        }
         let name = channel.strip_prefix(&*self.channels).unwrap_or(channel);
         if payload.len() > LONGEST {
             return self.resync("an event was too long");

@@ -414,12 +414,19 @@ impl Event {
 
     fn data_json(&self) -> Bytes {
         let mut out = Vec::with_capacity(1024);
-        if let Err(error) = self.write_data(&mut out) {
+        self.append_data(&mut out);
+        out.into()
+    }
+
+    /// Writes the payload as JSON behind what is there.
+    pub fn append_data(&self, out: &mut Vec<u8>) {
+        let begin = out.len();
+        if let Err(error) = self.write_data(out) {
             // Our records hold texts, numbers and JSON values only, all of which can be written; should that ever
             // change, a frame that says so beats a lost connection.
-            out = format!("{{\"error\":{:?}}}", error.to_string()).into_bytes();
+            out.truncate(begin);
+            out.extend_from_slice(format!("{{\"error\":{:?}}}", error.to_string()).as_bytes());
         }
-        out.into()
     }
 
     fn write_data(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {

@@ -9,58 +9,78 @@ use crate::domain::{Published, Remote};
 /// Longest name of an event that is listened to.
 const LONGEST_NAME: usize = 128;
 
-/// An event on its way. Only `data` is needed: other programs may publish too.
-#[derive(Debug, Serialize, Deserialize)]
+/// An event that arrives. Only `data` is needed: other programs may publish too.
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Envelope<'a> {
     /// Which run of which hub.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub source_id: Option<String>,
     /// Numbers are counted within it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub epoch: Option<String>,
     /// The event's number at its hub.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub seq: Option<u64>,
     /// Number of the event that this hub published before this one; 0 if none. Numbers may be left out: a hub does not
     /// publish what it heard itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub prev: Option<u64>,
     /// Its name; else what the channel says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub event: Option<String>,
     /// The payload.
     #[serde(borrow)]
     pub data: &'a RawValue,
-    /// When it was sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timestamp: Option<f64>,
     /// By the raw protocol's filtering rule.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub session_id: Option<String>,
     /// Its project.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub project_id: Option<String>,
+}
+
+/// All of an event that leaves but its payload, which may be large and is written behind it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Head<'a> {
+    source_id: &'a str, // first: see `beginning`
+    epoch: &'a str,
+    seq: u64,
+    prev: u64,
+    event: &'a str,
+    timestamp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project_id: Option<&'a str>,
 }
 
 /// Writes an event of ours. Environments do not travel. `None` if it cannot be written, which no record of ours can
 /// lead to.
 pub(super) fn write(event: &Published, prev: u64, source: &str, epoch: &str) -> Option<Vec<u8>> {
-    let bare = event.event.without_env();
-    let data = Published::new(event.seq, event.at, bare);
-    let envelope = Envelope {
-        source_id: Some(source.to_owned()),
-        epoch: Some(epoch.to_owned()),
-        seq: Some(event.seq),
-        prev: Some(prev),
-        event: Some(event.event.name().to_owned()),
-        data: serde_json::from_slice(data.data()).ok()?,
-        // Milliseconds since 1970 are exact in a double for the next 285,000 years.
-        timestamp: Some(event.at.0 as f64),
-        session_id: event.event.filter_id().map(ToOwned::to_owned),
-        project_id: event.event.project().map(ToOwned::to_owned),
+    let head = Head {
+        source_id: source,
+        epoch,
+        seq: event.seq,
+        prev,
+        event: event.event.name(),
+        timestamp: event.at.0,
+        session_id: event.event.filter_id(),
+        project_id: event.event.project(),
     };
-    serde_json::to_vec(&envelope).ok()
+    let mut text = serde_json::to_vec(&head).ok()?;
+    text.pop(); // the brace: one more key comes
+    text.extend_from_slice(b",\"data\":");
+    event.event.without_env().append_data(&mut text);
+    text.push(b'}');
+    Some(text)
+}
+
+/// What everything begins with that this source writes: its echo is known by that, without reading all of it.
+pub(super) fn beginning(source: &str) -> Vec<u8> {
+    let source = serde_json::Value::from(source);
+    format!("{{\"sourceId\":{source},").into_bytes()
 }
 
 /// The envelope in `payload`, if there is one.
@@ -133,10 +153,34 @@ fn field(data: &str, name: &str) -> Option<String> {
 mod tests {
     use serde_json::{Value, json};
 
+    use crate::domain::{Event, Millis};
+
     use super::*;
 
     fn remote(channel: &str, envelope: &Value) -> Option<Remote> {
         read(envelope.to_string().as_bytes())?.into_remote(channel)
+    }
+
+    #[test]
+    fn what_one_hub_writes_another_reads_and_itself_knows_by_its_beginning() {
+        let said = Remote {
+            name: "task:created".into(),
+            data: Bytes::from_static(br#"{"id":"t","text":"}\",\"data\":"}"#),
+            session: Some("s".into()),
+            project: None,
+        };
+        let event = Published::new(7, Millis(1_795_782_308_180), Event::Remote(said.into()));
+        let text = write(&event, 5, "hub-\"a\"", "e").unwrap();
+        assert!(text.starts_with(&beginning("hub-\"a\"")) && !text.starts_with(&beginning("hub-\"a")));
+        let heard = read(&text).unwrap();
+        assert_eq!(heard.source_id.as_deref(), Some("hub-\"a\""));
+        assert_eq!(
+            (heard.epoch.as_deref(), heard.seq, heard.prev),
+            (Some("e"), Some(7), Some(5))
+        );
+        let heard = heard.into_remote("another").unwrap();
+        assert_eq!((heard.name.as_str(), &heard.data), ("task:created", event.data()));
+        assert_eq!(heard.session.as_deref(), event.event.filter_id());
     }
 
     #[test]

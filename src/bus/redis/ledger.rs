@@ -100,7 +100,6 @@ mod tests {
             prev,
             event: None,
             data: &data,
-            timestamp: None,
             session_id: None,
             project_id: None,
         })
