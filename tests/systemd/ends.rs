@@ -18,11 +18,8 @@ pub fn a_bad_configuration_is_shown_by_systemctl_status_and_not_tried_again() {
     ] {
         assert!(shown.contains(part), "{part} is not in:\n{shown}");
     }
-    let errors = house.journal("-u maestro -t maestrod -p err -o cat");
-    assert!(
-        errors.contains("listen.prot") && errors.contains("maestrod check"),
-        "{errors}"
-    );
+    let errors = "-u maestro -t maestrod -p err -o cat";
+    house.journal_says(errors, &["listen.prot", "maestrod check"]);
 }
 
 pub fn a_place_that_cannot_be_written_is_not_tried_again() {
@@ -45,11 +42,7 @@ pub fn a_port_that_is_taken_is_tried_until_it_is_free() {
             .ok()
             .filter(|tries| *tries >= 2)
     });
-    assert!(
-        house
-            .journal("-u maestro -p err -o cat")
-            .contains("is taken by another program")
-    );
+    house.journal_says("-u maestro -p err -o cat", &["is taken by another program"]);
     drop(squatter);
     eventually("it is up", || {
         (property(UNIT, "ActiveState") == "active").then_some(())

@@ -108,6 +108,15 @@ impl House {
             .collect()
     }
 
+    /// Waits until the journal has all of that. The last words of a program that ended may come a moment after its
+    /// end: `--sync` does not wait for those that journald has not begun to read.
+    pub fn journal_says(&self, options: &str, words: &[&str]) -> String {
+        eventually(&format!("{words:?} is in the journal"), || {
+            let said = self.journal(options);
+            words.iter().all(|words| said.contains(words)).then_some(said)
+        })
+    }
+
     /// The journal of the service since this story began.
     pub fn journal(&self, options: &str) -> String {
         sh("journalctl --sync").well();

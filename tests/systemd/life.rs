@@ -72,8 +72,7 @@ pub fn frozen_it_is_ended_by_the_watchdog_and_started_again() {
     eventually("it is up again", || {
         (property(UNIT, "NRestarts") == "1" && property(UNIT, "ActiveState") == "active").then_some(())
     });
-    let journal = house.journal("-u maestro -o cat");
-    assert!(journal.contains("Watchdog timeout"), "{journal}");
+    house.journal_says("-u maestro -o cat", &["Watchdog timeout"]);
     status_says("ready; redis ready");
     one_redis();
     assert_eq!(projects(), ["Kept"]);

@@ -105,6 +105,6 @@ pub fn it_can_write_nowhere_else() {
     eventually("it is done", || {
         (property(UNIT, "ActiveState") == "inactive").then_some(())
     });
-    let said = house.journal("-u maestro -t tries -o cat");
+    let said = house.journal_says("-u maestro -t tries -o cat", &["done"]);
     assert_eq!(said.trim(), "done", "{said}");
 }
