@@ -2,9 +2,13 @@
 
 use std::{
     env, fs,
+    io::{BufRead, BufReader, Read},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use super::Finding;
@@ -31,6 +35,10 @@ const OF_SERVICES: [&str; 10] = [
     "/home/linuxbrew/.linuxbrew/bin",
     "/home/linuxbrew/.linuxbrew/sbin",
 ];
+/// A program that has not told its version by then will not.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A line about a version is not longer (bytes).
+const LONGEST_LINE: u64 = 4096;
 /// Older ones lack commands that mail needs.
 const OLDEST_REDIS: u32 = 6;
 
@@ -67,17 +75,37 @@ fn is_program(file: &Path) -> bool {
 
 /// The first line of what it says about itself.
 pub fn version(file: &Path) -> String {
-    let told = Command::new(file).arg("--version").output();
-    let told = told
-        .map(|out| String::from_utf8_lossy(&out.stdout).into_owned())
-        .unwrap_or_default();
-    let line = told.lines().next().unwrap_or_default();
+    let line = first_line(file, PATIENCE).unwrap_or_default();
     // redis-server goes on with hashes of its build.
     let line = line.split(" sha=").next().unwrap_or_default().trim();
     match line {
         "" => "version unknown".to_owned(),
         line => line.to_owned(),
     }
+}
+
+/// What it says first when it is asked for its version; `None` if it says nothing in time. It is ended: whatever was found
+/// under that name may do something else for ever.
+fn first_line(file: &Path, patience: Duration) -> Option<String> {
+    let mut asked = Command::new(file)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let (tell, heard) = mpsc::channel();
+    if let Some(told) = asked.stdout.take() {
+        thread::spawn(move || {
+            let mut line = Vec::new();
+            let read = BufReader::new(told.take(LONGEST_LINE)).read_until(b'\n', &mut line);
+            let _ = read.map(|_| tell.send(line)); // nobody may listen any more
+        });
+    }
+    let line = heard.recv_timeout(patience).ok();
+    let _ = asked.kill(); // it may have ended
+    let _ = asked.wait();
+    line.map(|line| String::from_utf8_lossy(&line).trim_end().to_owned())
 }
 
 /// A finding about a program that is there.
@@ -197,6 +225,26 @@ mod tests {
         let old_daemon = skew(&installed, Some("0.0.9")).unwrap();
         assert_eq!(old_daemon.remedy.as_deref(), Some("maestroctl service restart"));
         assert!(skew("maestrod 9.9.9", None).unwrap().text.contains("9.9.9"));
+    }
+
+    #[test]
+    fn a_program_that_says_nothing_or_never_ends_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        // Another process writes them: a file that this one has open for writing cannot be run.
+        let program = |name: &str, lines: &str| {
+            let file = dir.path().join(name);
+            let write = "printf '#!/bin/sh\\n%s\\n' \"$2\" >\"$1\" && chmod +x \"$1\"";
+            let mut writer = Command::new("/bin/sh");
+            writer.args(["-c", write, "sh"]).arg(&file).arg(lines);
+            assert!(writer.status().unwrap().success());
+            file
+        };
+        let silent = program("silent", "exec sleep 600");
+        assert_eq!(first_line(&silent, Duration::from_millis(50)), None);
+        let endless = program("endless", "echo $0 1.2; exec sleep 600");
+        let told = first_line(&endless, PATIENCE).unwrap();
+        assert!(told.ends_with("endless 1.2"), "{told}");
+        assert_eq!(first_line(Path::new("/nonexistent"), PATIENCE), None);
     }
 
     #[test]
