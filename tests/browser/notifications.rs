@@ -23,7 +23,7 @@ async fn away(scene: &mut Scene, choices: serde_json::Value) -> Phone {
 
 async fn pushed(scene: &mut Scene, phone: &Phone) -> serde_json::Value {
     let push = scene.service.next().await;
-    phone.push(&push["payload"]).await;
+    phone.push(&[&push["payload"]]).await;
     push["payload"].clone()
 }
 
@@ -60,14 +60,15 @@ async fn a_session_has_one_notification_which_is_replaced_and_taken_back() {
     pushed(&mut scene, &phone).await;
     phone.notified(&json!({"title": "Painter failed"})).await;
 
-    // The word that an old question is over comes late, and takes no newer one away.
+    // The word that an old question is over comes late, and takes no newer one away; nor does
+    // it get in the way of what comes with it.
     scene.asks(&keeper, "Shall I burn the rest?").await;
     pushed(&mut scene, &phone).await;
     phone.tray(2).await;
     let late =
         json!({"kind": "answered", "tag": first["tag"], "session": keeper, "request": first["request"]});
-    phone.push(&late).await;
-    phone.push(&json!({"kind": "test", "tag": "test"})).await;
+    let test = json!({"kind": "test", "tag": "test"});
+    phone.push(&[&late, &test]).await;
     let tray = phone.tray(3).await;
     assert!(
         tray.iter().any(|shown| shown["title"] == "Keeper needs you"),

@@ -1,5 +1,7 @@
 //! How a phone becomes one of the hub's, and what it then finds there.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::harness::Ask;
@@ -41,6 +43,23 @@ async fn opening_a_link_redeems_nothing_and_a_code_can_be_typed() {
     looking.see("this code was used already").await;
     looking.end().await;
     typing.end().await;
+}
+
+/// It asked, while nobody had paired it yet, what was wrong with its connection; the answer came after the pairing, and
+/// undid it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_waits_at_the_door_asks_the_hub_for_nothing() {
+    let scene = Scene::open().await;
+    let phone = scene.phone().await;
+    phone.clock().await;
+    let code = scene.code(ALL).await;
+    phone.open(&format!("/pair/{code}")).await;
+    phone.see("Pair this phone").await;
+    phone.later(Duration::from_mins(1)).await;
+    phone.tap("Pair this phone").await;
+    phone.see("Live, as of").await;
+    assert_eq!(phone.refused().await, json!([]));
+    phone.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::{
     process::{Child, Stdio},
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use nix::{
@@ -299,9 +300,9 @@ impl Phone {
         self.does("worker", json!({})).await;
     }
 
-    /// What the push service was given reaches the phone.
-    pub async fn push(&self, payload: &Value) {
-        self.does("push", json!({"payload": payload})).await;
+    /// What the push service was given reaches the phone, all at once, and the phone has dealt with it.
+    pub async fn push(&self, payloads: &[&Value]) {
+        self.does("push", json!({"payloads": payloads})).await;
     }
 
     /// The notifications on the screen, once there are so many.
@@ -326,6 +327,21 @@ impl Phone {
             (tray.len() == 1 && fits(&tray[0])).then_some(())
         })
         .await;
+    }
+
+    /// The page's clock can be moved, once it is opened.
+    pub async fn clock(&self) {
+        self.does("clock", json!({})).await;
+    }
+
+    /// So much time passes for the page, at once.
+    pub async fn later(&self, time: Duration) {
+        self.does("later", json!({"ms": time.as_millis()})).await;
+    }
+
+    /// What the hub refused to answer, as to a device that is not paired: paths.
+    pub async fn refused(&self) -> Value {
+        self.does("refused", json!({})).await
     }
 
     /// A finger on a notification.

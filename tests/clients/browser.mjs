@@ -91,9 +91,11 @@ async function phone({ phone: name, origin, scheme = "light", width = 390, heigh
       console.error(`Content Security Policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`);
     });
   });
+  const refused = [];
+  context.on("response", (response) => response.status() === 401 && refused.push(new URL(response.url()).pathname));
   const page = await context.newPage();
   page.on("websocket", (socket) => own(socket.url()) || note(`asked elsewhere: ${socket.url()}`));
-  phones.set(name, { context, page, origin, problems });
+  phones.set(name, { context, page, origin, problems, refused });
 }
 
 /** Something that is seen: by its role and name, or by its text. */
@@ -199,8 +201,9 @@ const deeds = {
   async worker({ page }) {
     await page.evaluate(() => navigator.serviceWorker.ready.then(() => null));
   },
-  /** What the push service delivered, given to the worker as the browser would. */
-  async push({ context, page, origin, payload }) {
+  /** What the push service delivered, given to the worker as the browser would, all at once; until it is dealt with.
+   * Looking for notifications any earlier makes Chromium forget those that it is about to show. */
+  async push({ context, page, origin, payloads }) {
     const cdp = await context.newCDPSession(page);
     const registered = new Promise((resolve) => {
       cdp.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
@@ -210,7 +213,24 @@ const deeds = {
     });
     await cdp.send("ServiceWorker.enable");
     const registrationId = await registered;
-    await cdp.send("ServiceWorker.deliverPushMessage", { origin, registrationId, data: JSON.stringify(payload) });
+    const [worker] = context.serviceWorkers();
+    await worker.evaluate((count) => {
+      self.dealtWith = new Promise((resolve) => {
+        const works = [];
+        const promised = ExtendableEvent.prototype;
+        const { waitUntil } = promised;
+        promised.waitUntil = function (work) {
+          waitUntil.call(this, work);
+          if (this.type !== "push" || works.push(work) < count) return;
+          promised.waitUntil = waitUntil;
+          resolve(Promise.all(works));
+        };
+      });
+    }, payloads.length);
+    for (const payload of payloads) {
+      await cdp.send("ServiceWorker.deliverPushMessage", { origin, registrationId, data: JSON.stringify(payload) });
+    }
+    await worker.evaluate(() => self.dealtWith.then(() => null));
     await cdp.detach();
   },
   /** The notifications that are to be seen now. */
@@ -246,6 +266,18 @@ const deeds = {
   },
   async wide({ page }) {
     return page.evaluate(tooWide);
+  },
+  /** From now on the page's clock can be moved; it goes on by itself all the same. */
+  async clock({ page }) {
+    await page.clock.install();
+  },
+  /** So much time passes for the page at once, in ms. */
+  async later({ page, ms }) {
+    await page.clock.fastForward(ms);
+  },
+  /** Paths that the hub did not answer, for want of a paired device. */
+  async refused({ refused }) {
+    return refused;
   },
   async problems({ problems }) {
     return problems;

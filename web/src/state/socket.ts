@@ -160,11 +160,14 @@ export async function leave() {
 
 /** Asks plainly what is wrong, while there is no connection. */
 async function diagnose() {
-  if (probing || facts.peek().connected || facts.peek().refusal) return;
+  const asked = socket;
+  // Who is not paired has nothing to ask for.
+  if (!asked || probing || facts.peek().connected || facts.peek().refusal) return;
   probing = true;
   const { probe, refusal } = await whyNot(LOCAL);
   probing = false;
-  if (facts.peek().connected) return;
+  // Of a pairing that was made meanwhile the answer says nothing.
+  if (asked !== socket || facts.peek().connected) return;
   know({ probe });
   if (refusal) turnedAway(refusal);
 }

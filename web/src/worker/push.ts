@@ -12,11 +12,21 @@ interface Kept {
 }
 
 export function showPushes() {
-  worker.addEventListener("push", (event) => event.waitUntil(show(parsed(event.data))));
+  worker.addEventListener("push", (event) => event.waitUntil(inTurn(() => show(parsed(event.data)))));
   worker.addEventListener("notificationclick", (event) => {
     event.notification.close();
     event.waitUntil(open((event.notification.data as Kept | null)?.url ?? "/#/"));
   });
+}
+
+let before = Promise.resolve();
+
+/** One after the other. Whoever asks which notifications there are while another is being shown makes Chromium forget
+ * the other: it stays on the screen, but a tap on it leads nowhere and nothing takes it back. */
+function inTurn(show: () => Promise<void>): Promise<void> {
+  const shown = before.then(show);
+  before = shown.catch(() => undefined);
+  return shown;
 }
 
 function parsed(data: PushMessageData | null): Pushed {
