@@ -32,6 +32,7 @@ use super::{
     post::Outcome,
     question::How,
     record::Last,
+    watching::Parting,
 };
 
 use self::questions::questioned;
@@ -47,11 +48,13 @@ const BATCH: usize = 256;
 const CARRIED: usize = 8;
 /// After a sleep, news of this long are told in one piece: agents are found dead, sockets come back.
 const SETTLING: Duration = Duration::from_secs(15);
-/// A page whose connection ended without a word has this long to come back.
+/// A page that is no longer to be seen has this long to come back.
 const GRACE: Duration = Duration::from_secs(5);
-/// What such a page was thought to have seen is told after all, if it is not older than this, in milliseconds: a phone
-/// that was put away is found to be gone within 45 s.
+/// What a page was thought to have shown is told after all, if it is not older than this when that time is over, in
+/// milliseconds: a phone whose connection ended without a word is found to be gone within 45 s.
 const THOUGHT_SEEN: i64 = 60_000;
+/// The same for one that said it was put away: what came in the last five seconds before nobody may have read.
+const GLIMPSED: i64 = 10_000;
 /// How much of that is kept for one device.
 const SEEN: usize = 16;
 /// A question older than this, in milliseconds, is not told of at the start: everybody knows.
@@ -68,8 +71,8 @@ pub(super) struct Office {
     out: HashMap<DeviceId, Outbox>,
     /// What was not told because the page was on the screen.
     seen: HashMap<DeviceId, VecDeque<(Millis, News)>>,
-    /// Devices whose page may be gone, and when that is sure.
-    leaving: HashMap<DeviceId, Instant>,
+    /// Devices whose page may be gone, when that is sure, and how it left.
+    leaving: HashMap<DeviceId, (Instant, Parting)>,
     settling: Option<Settling>,
     carried: JoinSet<Carried>,
 }
@@ -129,9 +132,12 @@ impl Office {
                         heard = self.listen_again();
                     }
                 },
-                lost = watching.lost() => {
+                left = watching.left() => {
                     let sure = Instant::now() + GRACE;
-                    self.leaving.extend(lost.into_iter().map(|device| (device, sure)));
+                    for (device, how) in left {
+                        let leaving = self.leaving.entry(device).or_insert((sure, how));
+                        *leaving = (sure, how.max(leaving.1));
+                    }
                 }
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
@@ -266,7 +272,7 @@ impl Office {
         let letters = self.out.values().filter_map(Outbox::due);
         let settling = self.settling.as_ref().map(|settling| settling.over);
         letters
-            .chain(self.leaving.values().copied())
+            .chain(self.leaving.values().map(|(sure, _)| *sure))
             .chain(settling)
             .min()
     }
@@ -285,20 +291,20 @@ impl Office {
             }
         }
         let mut gone = Vec::new();
-        self.leaving.retain(|device, sure| {
+        self.leaving.retain(|device, (sure, how)| {
             let over = *sure <= now;
             if over {
-                gone.push(device.clone());
+                gone.push((device.clone(), *how));
             }
             !over
         });
-        for device in gone {
-            self.was_not_seen(&device);
+        for (device, how) in gone {
+            self.was_not_seen(&device, how);
         }
     }
 
-    /// The page of this device was thought to be on its screen, and its connection is gone without a word.
-    fn was_not_seen(&mut self, id: &DeviceId) {
+    /// The page of this device was thought to be on its screen, and did not stay there.
+    fn was_not_seen(&mut self, id: &DeviceId, how: Parting) {
         let seen = self.seen.remove(id).unwrap_or_default();
         if self.desk.watching.is_looking(id) {
             return; // it is back, and shows how things stand
@@ -307,7 +313,11 @@ impl Office {
             return;
         };
         let now = self.app.now();
-        let young = |at: Millis| now.0.saturating_sub(at.0) < THOUGHT_SEEN;
+        let unsure_for = match how {
+            Parting::Said => GLIMPSED,
+            Parting::Lost => THOUGHT_SEEN,
+        };
+        let young = |at: Millis| now.0.saturating_sub(at.0) < unsure_for;
         let unsure = self.desk.change(id, |record| {
             let unsure = record
                 .told

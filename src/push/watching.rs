@@ -18,16 +18,24 @@ pub struct Watching {
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    lost: Notify,
+    left: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// How many sockets of a device say that it is visible.
     looking: HashMap<DeviceId, usize>,
-    /// Devices that were visible when their last such socket ended without a word. There are never more than sockets
-    /// that ended since the last look.
-    lost: Vec<DeviceId>,
+    /// Devices whose last visible page is not visible any more, since the last look at this.
+    left: HashMap<DeviceId, Parting>,
+}
+
+/// How a page ceased to be on the screen. The greater, the less is known of what was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Parting {
+    /// It said so itself.
+    Said,
+    /// Its connection ended without a word.
+    Lost,
 }
 
 /// What one socket says of its page. Dropped with the socket: if it was visible to the last, perhaps nobody saw the end.
@@ -53,23 +61,23 @@ impl Watching {
         self.state().looking.contains_key(device)
     }
 
-    /// Devices that looked until their connection was gone. Waits for the first. Cancel-safe.
-    pub(super) async fn lost(&self) -> Vec<DeviceId> {
+    /// Devices that look no more, and how they left. Waits for the first. Cancel-safe.
+    pub(super) async fn left(&self) -> HashMap<DeviceId, Parting> {
         loop {
-            let lost = std::mem::take(&mut self.state().lost);
-            if !lost.is_empty() {
-                return lost;
+            let left = std::mem::take(&mut self.state().left);
+            if !left.is_empty() {
+                return left;
             }
-            self.shared.lost.notified().await;
+            self.shared.left.notified().await;
         }
     }
 
-    fn set(&self, device: &DeviceId, visible: bool, in_words: bool) {
+    fn shows(&self, device: &DeviceId) {
+        *self.state().looking.entry(device.clone()).or_default() += 1;
+    }
+
+    fn hides(&self, device: &DeviceId, how: Parting) {
         let mut state = self.state();
-        if visible {
-            *state.looking.entry(device.clone()).or_default() += 1;
-            return;
-        }
         let Some(count) = state.looking.get_mut(device) else {
             return;
         };
@@ -78,11 +86,10 @@ impl Watching {
             return;
         }
         state.looking.remove(device);
-        if !in_words && !state.lost.contains(device) {
-            state.lost.push(device.clone());
-            drop(state);
-            self.shared.lost.notify_one();
-        }
+        let left = state.left.entry(device.clone()).or_insert(how);
+        *left = how.max(*left);
+        drop(state);
+        self.shared.left.notify_one();
     }
 
     // A poisoned lock is taken all the same: the state is whole after every step.
@@ -96,7 +103,11 @@ impl Look {
     pub fn say(&mut self, visible: bool) {
         if self.visible != visible {
             self.visible = visible;
-            self.watching.set(&self.device, visible, true);
+            if visible {
+                self.watching.shows(&self.device);
+            } else {
+                self.watching.hides(&self.device, Parting::Said);
+            }
         }
     }
 }
@@ -104,7 +115,7 @@ impl Look {
 impl Drop for Look {
     fn drop(&mut self) {
         if self.visible {
-            self.watching.set(&self.device, false, false);
+            self.watching.hides(&self.device, Parting::Lost);
         }
     }
 }
@@ -129,17 +140,22 @@ mod tests {
         two.say(false);
         assert!(!watching.is_looking(&id));
         drop((one, two));
-        assert!(watching.state().lost.is_empty(), "it said so itself");
+        let said = HashMap::from([(id, Parting::Said)]);
+        assert_eq!(watching.left().await, said, "it said so itself");
     }
 
     #[tokio::test]
     async fn who_looked_until_the_connection_was_gone_is_told_of() {
         let watching = Watching::default();
         let id: DeviceId = Id::parse("dev_1").unwrap();
-        let mut look = watching.look(id.clone());
-        look.say(true);
-        drop(look);
+        for polite in [false, true] {
+            let mut look = watching.look(id.clone());
+            look.say(true);
+            look.say(!polite);
+            drop(look);
+        }
         assert!(!watching.is_looking(&id));
-        assert_eq!(watching.lost().await, [id]);
+        let lost = HashMap::from([(id, Parting::Lost)]);
+        assert_eq!(watching.left().await, lost, "once is enough");
     }
 }

@@ -59,3 +59,17 @@ async fn what_a_phone_seemed_to_see_is_told_when_its_connection_turns_out_dead()
     drop(wire);
     assert_eq!(service.next().await["payload"]["kind"], "needsInput");
 }
+
+#[tokio::test]
+async fn what_came_just_as_a_phone_was_put_away_is_told() {
+    let mut service = PushService::start().await;
+    let daemon = setup(&service).start().await;
+    let world = World::make(&daemon).await;
+    let phone = Phone::pair(&daemon, "view", None).await;
+    subscribe(&daemon, &phone, &mut service, json!({})).await;
+    let mut wire = Wire::join(&daemon, &phone, &world.project).await;
+    focus(&mut wire, None, true).await;
+    ask(&daemon, &world, "Which port?").await;
+    focus(&mut wire, None, false).await;
+    assert_eq!(service.next().await["payload"]["kind"], "needsInput");
+}
