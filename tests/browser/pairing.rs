@@ -58,6 +58,16 @@ async fn a_phone_that_waits_at_the_door_asks_the_hub_for_nothing() {
     phone.later(Duration::from_mins(1)).await;
     phone.tap("Pair this phone").await;
     phone.see("Live, as of").await;
+
+    // Signed out, it is as if it had never been there.
+    phone.go("#/settings").await;
+    phone.tap("Sign out").await;
+    phone.tap("Yes, sign out").await;
+    phone.see("Pair this phone").await;
+    phone.later(Duration::from_mins(1)).await;
+    phone.write("Code", &scene.code(ALL).await).await;
+    phone.tap("Pair this phone").await;
+    phone.see("Live, as of").await;
     assert_eq!(phone.refused().await, json!([]));
     phone.end().await;
 }

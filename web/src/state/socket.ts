@@ -146,6 +146,7 @@ export function turnedAway(code: unknown) {
 /** Nothing of the hub stays on this device. */
 export async function leave() {
   socket?.disconnect();
+  socket = null;
   forgetAll();
   await forget();
   batch(() => {
