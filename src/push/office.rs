@@ -53,7 +53,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// What a page was thought to have shown is told after all, if it is not older than this when that time is over, in
 /// milliseconds: a phone whose connection ended without a word is found to be gone within 45 s.
 const THOUGHT_SEEN: i64 = 60_000;
-/// The same for one that said it was put away: what came in the last five seconds before nobody may have read.
+/// The same for one that said it was put away: [`GRACE`], and the five seconds before, whose news nobody may have read.
 const GLIMPSED: i64 = 10_000;
 /// How much of that is kept for one device.
 const SEEN: usize = 16;
@@ -305,10 +305,10 @@ impl Office {
 
     /// The page of this device was thought to be on its screen, and did not stay there.
     fn was_not_seen(&mut self, id: &DeviceId, how: Parting) {
-        let seen = self.seen.remove(id).unwrap_or_default();
         if self.desk.watching.is_looking(id) {
             return; // it is back, and shows how things stand
         }
+        let seen = self.seen.remove(id).unwrap_or_default();
         let Some(device) = self.devices.device(id) else {
             return;
         };

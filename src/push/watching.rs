@@ -25,7 +25,7 @@ struct Shared {
 struct State {
     /// How many sockets of a device say that it is visible.
     looking: HashMap<DeviceId, usize>,
-    /// Devices whose last visible page is not visible any more, since the last look at this.
+    /// Devices whose last visible page is not visible any more, since the last look at this; each is there once.
     left: HashMap<DeviceId, Parting>,
 }
 

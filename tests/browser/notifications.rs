@@ -60,8 +60,8 @@ async fn a_session_has_one_notification_which_is_replaced_and_taken_back() {
     pushed(&mut scene, &phone).await;
     phone.notified(&json!({"title": "Painter failed"})).await;
 
-    // The word that an old question is over comes late, and takes no newer one away; nor does
-    // it get in the way of what comes with it.
+    // The word that an old question is over comes late, and takes no newer one away; nor is it in the way of what
+    // comes with it.
     scene.asks(&keeper, "Shall I burn the rest?").await;
     pushed(&mut scene, &phone).await;
     phone.tray(2).await;
