@@ -202,7 +202,8 @@ const deeds = {
     await page.evaluate(() => navigator.serviceWorker.ready.then(() => null));
   },
   /** What the push service delivered, given to the worker as the browser would, all at once; until it is dealt with.
-   * Looking for notifications any earlier makes Chromium forget those that it is about to show. */
+   * Looking for notifications any earlier makes Chromium forget those that it is about to show; the worker may not either,
+   * so none is shown until all have come. */
   async push({ context, page, origin, payloads }) {
     const cdp = await context.newCDPSession(page);
     const registered = new Promise((resolve) => {
@@ -215,15 +216,36 @@ const deeds = {
     const registrationId = await registered;
     const [worker] = context.serviceWorkers();
     await worker.evaluate((count) => {
-      self.dealtWith = new Promise((resolve) => {
+      self.dealtWith = new Promise((resolve, reject) => {
         const works = [];
+        let allCome;
+        const all = new Promise((come) => {
+          allCome = come;
+        });
+        let shown = 0;
+        let showing = 0;
+        const here = ServiceWorkerRegistration.prototype;
+        const { showNotification, getNotifications } = here;
+        here.showNotification = async function (...what) {
+          showing += 1;
+          await all;
+          await showNotification.apply(this, what);
+          showing -= 1;
+          shown += 1;
+          if (shown === count) Object.assign(here, { showNotification, getNotifications });
+        };
+        here.getNotifications = function (...which) {
+          if (showing > 0) reject(new Error("the worker looks at notifications while one is being shown"));
+          return getNotifications.apply(this, which);
+        };
         const promised = ExtendableEvent.prototype;
         const { waitUntil } = promised;
         promised.waitUntil = function (work) {
           waitUntil.call(this, work);
           if (this.type !== "push" || works.push(work) < count) return;
           promised.waitUntil = waitUntil;
-          resolve(Promise.all(works));
+          allCome();
+          Promise.all(works).then(resolve, reject);
         };
       });
     }, payloads.length);
